@@ -1,0 +1,55 @@
+# Targets marked with ## are listed by `make help`. PYTHON may be set to any Python 3.10 to 3.13.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RANKS ?= 2
+# mpirun where the MPI wheel brought one (Linux), one process elsewhere.
+MPIRUN = $(shell test -x $(BIN)/mpirun && echo $(BIN)/mpirun -n $(RANKS))
+
+.DEFAULT_GOAL := help
+.PHONY: help ants test test-slow test-nojit check format bench clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+
+ants: $(VENV)/ants.stamp  ## evolve spiking ants for about two minutes
+	$(MPIRUN) $(BIN)/python experiments/ants.py --config experiments/configs/quick.toml
+
+test: $(VENV)/dev.stamp  ## the fast tests, under three minutes on two cores
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-slow: $(VENV)/dev.stamp  ## all published recordings and 100-seed benchmarks, about ten minutes
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
+
+test-nojit: $(VENV)/dev.stamp  ## the kernel tests without compilation
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q tests/unit/test_pheromone.py tests/unit/test_ant_kernels.py
+
+check: $(VENV)/dev.stamp  ## formatting, lint, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev.stamp  ## format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/dev.stamp  ## the speed and memory figures of the README
+	$(BIN)/python tests/bench/bench.py
+
+clean:  ## remove the environment and caches; runs/ stays
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "stigmergy needs Python 3.10 to 3.13, but $(PYTHON) is another: try make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/ants.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[mpi,plot]'
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@

@@ -1,0 +1,82 @@
+"""Figures and statistics of runs; matplotlib is optional."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optim.base import Array
+from optim.fitness import centered_ranks
+
+
+def spearman(first: Array, second: Array) -> float:
+    """Spearman rank correlation of two samples (n,), ties with mean ranks."""
+    return float(np.corrcoef(centered_ranks(first), centered_ranks(second))[0, 1])
+
+
+def _new_axes(rows: int = 1) -> Any:
+    """Figure and axes without a display, or (None, None) without matplotlib."""
+    try:
+        import matplotlib
+    except ImportError:
+        return None, None
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    return pyplot.subplots(rows, 1, figsize=(7, 3.2 * rows), sharex=True, squeeze=False, layout="constrained")
+
+
+def plot_fitness(generations: Mapping[str, NDArray[Any]], path: Path, title: str) -> bool:
+    """Draw fitness and food over generations.
+
+    Parameters
+    ----------
+    generations : the table of that name of a run, see `experiments.storage`
+
+    Returns
+    -------
+    bool, False if matplotlib is not installed
+    """
+    figure, axes = _new_axes(rows=2)
+    if figure is None:
+        return False
+    x = generations["generation"]
+    top, bottom = axes[:, 0]
+    top.plot(x, generations["best"], color="C1", label="best of generation")
+    top.plot(x, generations["mean"], color="C0", label="mean ± sd")
+    low, high = generations["mean"] - generations["sd"], generations["mean"] + generations["sd"]
+    top.fill_between(x, low, high, color="C0", alpha=0.2, linewidth=0)
+    top.set(ylabel="fitness", title=title)
+    top.legend(frameon=False)
+    bottom.plot(x, generations["food"], color="C1", label="best of generation")
+    bottom.plot(x, generations["mean_food"], color="C0", label="mean")
+    bottom.set(ylabel="food in the nest", xlabel="generation")
+    _save(figure, path)
+    return True
+
+
+def plot_correlation(published: Array, ours: Array, path: Path) -> bool:
+    """Scatter plot of our mean fitness against the published one; False if matplotlib is not installed."""
+    figure, axes = _new_axes()
+    if figure is None:
+        return False
+    ax = axes[0, 0]
+    limits = [min(published.min(), ours.min()), max(published.max(), ours.max())]
+    ax.plot(limits, limits, color="0.7", linewidth=1, label="equal")
+    ax.scatter(published, ours, s=18, color="C0")
+    ax.set(xlabel="published fitness (one episode)", ylabel="mean fitness here")
+    ax.set_title(f"{len(ours)} genomes, Spearman correlation {spearman(published, ours):.2f}")
+    ax.legend(frameon=False)
+    _save(figure, path)
+    return True
+
+
+def _save(figure: Any, path: Path) -> None:
+    from matplotlib import pyplot
+
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)

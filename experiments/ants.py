@@ -1,0 +1,180 @@
+"""Evolve spiking ant colonies, or evaluate given genomes, on one process or under mpirun.
+
+python experiments/ants.py --config experiments/configs/quick.toml
+mpirun -n 64 python experiments/ants.py --optimizer es --population 128 --seed 2
+python experiments/ants.py --resume runs/NAME
+python experiments/ants.py --evaluate FILE.npz --episodes 5 --out scores.csv
+"""
+
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[1])  # this checkout, wherever it is started from
+    from experiments import process
+
+    process.catch_stop_signals()  # before the slow imports: a signal must not find the process unprepared
+
+import argparse
+import dataclasses
+import datetime
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from experiments import process
+from experiments.config import (
+    AntsConfig,
+    ConfigError,
+    config_to_dict,
+    config_to_toml,
+    differing_fields,
+    leaves,
+    load_config,
+)
+from experiments.evaluate import evaluate_file, read_genomes
+from experiments.provenance import collect_provenance, git_commit
+from experiments.rollout import make_colony_task
+from experiments.run import AllFailedError, evolve, say
+from experiments.storage import RunFolder, StorageError
+from optim.evaluators import Evaluator, MakeTask, MpiUnavailableError, launch, mpi_library
+from snn.nest_kernel import NestUnavailableError
+
+MakeEvaluator = Callable[[MakeTask, Any], Evaluator]
+
+_HELP = {
+    "optimizer": "ga, es or enkf",
+    "population": "individuals per generation",
+    "generations": "generations in all; a resumed run may be given more",
+    "episodes": "episodes per individual and generation",
+    "seed": "root of all random numbers",
+    "common_seeds": "true: all individuals of a generation forage in the same worlds",
+    "record_spikes": "keep the spikes of the best individual of every generation",
+    "preset": "published_training or published_test",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}. See --help.")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Command line: one flag per setting, from the dataclasses of the config."""
+    parser = _Parser(prog="ants.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings; flags override it")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="folder of run folders: runs")
+    parser.add_argument("--name", metavar="NAME", help="name of the run folder; default: optimizer, seed, time")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="continue the run in this folder")
+    parser.add_argument("--evaluate", type=Path, metavar="FILE", help="npz file with weights and delays, each (n, S)")
+    parser.add_argument("--out", type=Path, default=Path("scores.csv"), metavar="FILE", help="scores of --evaluate")
+    groups = {"": parser.add_argument_group("settings")}
+    for name, default in leaves(AntsConfig()):
+        section = name.rpartition(".")[0]
+        if section not in groups:
+            groups[section] = parser.add_argument_group(f"[{section}]")
+        flag = name if section else name.replace("_", "-")
+        options: dict[str, Any] = {"nargs": "?", "const": True} if isinstance(default, bool) else {}
+        text = f"{_HELP.get(name, '')} (default {default})".strip().replace("%", "%%")
+        groups[section].add_argument(
+            f"--{flag}", dest=name, default=argparse.SUPPRESS, metavar="VALUE", help=text, **options
+        )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point of every rank; returns the exit code (see `experiments.process`)."""
+    process.catch_stop_signals()
+    try:
+        # Rank 0 alone reads the command line, so that help and errors appear once.
+        return launch(lambda make_evaluator: _main(arguments, make_evaluator), make_colony_task)
+    except MpiUnavailableError as error:
+        return _report(error, process.EXIT_UNAVAILABLE)
+
+
+def _main(arguments: Sequence[str] | None, make_evaluator: MakeEvaluator) -> int:
+    """What rank 0 does; expected errors become one message and an exit code."""
+    try:
+        options = vars(make_parser().parse_args(arguments))
+        flags = {name: options[name] for name, _ in leaves(AntsConfig()) if name in options}
+        if options["evaluate"] is not None:
+            return _evaluate(options, flags, make_evaluator)
+        if options["resume"] is not None:
+            return _resume(options, flags, make_evaluator)
+        return _start(options, flags, make_evaluator)
+    except SystemExit as error:  # --help
+        return int(error.code or 0)
+    except ConfigError as error:
+        return _report(error, process.EXIT_USAGE)
+    except NestUnavailableError as error:
+        return _report(error, process.EXIT_UNAVAILABLE)
+    except AllFailedError as error:
+        return _report(error, process.EXIT_INTERNAL)
+    except StorageError as error:
+        return _report(error, process.EXIT_CANNOT_CREATE)
+    except OSError as error:
+        return _report(error, process.EXIT_IO)
+
+
+def _start(options: dict[str, Any], flags: dict[str, Any], make_evaluator: MakeEvaluator) -> int:
+    config = load_config(options["config"], flags)
+    path = options["runs"] / _run_name(options["name"], config)
+    if path.exists():
+        raise StorageError(f"{path} exists already: continue it with --resume {path}, or choose another --name.")
+    commit = git_commit()
+    evaluator = make_evaluator(make_colony_task, config_to_dict(config))
+    provenance = collect_provenance(config.seed, evaluator.n_ranks, mpi_library(), commit)
+    run = RunFolder.create(path, config_to_toml(config), provenance)
+    return _evolve(config, run, evaluator)
+
+
+def _resume(options: dict[str, Any], flags: dict[str, Any], make_evaluator: MakeEvaluator) -> int:
+    run = RunFolder(options["resume"])
+    saved = load_config(run.path / "config.toml", {})
+    config = load_config(options["config"] or run.path / "config.toml", flags)
+    different = differing_fields(saved, config)
+    if different:
+        listed = "; ".join(f"{name}: {old!r} -> {new!r}" for name, (old, new) in different.items())
+        raise ConfigError(f"{run.path} was started with another configuration ({listed}). Start a new run for it.")
+    return _evolve(config, run, make_evaluator(make_colony_task, config_to_dict(config)))
+
+
+def _evolve(config: AntsConfig, run: RunFolder, evaluator: Evaluator) -> int:
+    say(
+        f"{config.optimizer}, {config.population} individuals × {config.episodes} episodes of {config.env.n_ticks} "
+        f"ticks, {config.generations} generations, {evaluator.n_ranks} ranks: {run.path}"
+    )
+    with run.lock():
+        return evolve(config, run, evaluator)
+
+
+def _evaluate(options: dict[str, Any], flags: dict[str, Any], make_evaluator: MakeEvaluator) -> int:
+    if options["out"].exists():
+        raise StorageError(f"{options['out']} exists already: remove it or choose another --out.")
+    config = load_config(options["config"], flags)
+    genomes, n_hidden, published = read_genomes(options["evaluate"])
+    # All genomes meet the same worlds, so that their scores can be compared.
+    config = dataclasses.replace(config, common_seeds=True, brain=dataclasses.replace(config.brain, n_hidden=n_hidden))
+    evaluator = make_evaluator(make_colony_task, config_to_dict(config))
+    return evaluate_file(config, genomes, published, evaluator, options["out"])
+
+
+def _run_name(name: str | None, config: AntsConfig) -> str:
+    if name is None:
+        now = datetime.datetime.now(datetime.timezone.utc)
+        return f"{config.optimizer}-seed{config.seed}-{now:%Y%m%d-%H%M%S}"
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
+        raise ConfigError(
+            f"--name {name!r} is not allowed: use up to 80 letters, digits, '.', '_' and '-', beginning with a letter "
+            "or digit. Choose the folder with --runs."
+        )
+    return name
+
+
+def _report(error: Exception, code: int) -> int:
+    sys.stderr.write(f"error: {error}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

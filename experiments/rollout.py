@@ -1,0 +1,82 @@
+"""One episode of one colony: genome -> brains -> world -> measurements."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from envs.foraging import AntForagingEnv
+from envs.types import N_ACTIONS
+from experiments.config import AntsConfig, config_from_dict
+from experiments.seeds import common_episode_seeds, episode_seeds
+from optim.base import Array
+from optim.evaluators import Task, TaskFunction
+from snn import AntColonyBrain, decode
+from snn.nest_network import Spikes
+
+# What an episode measures, in the order of the values of a task.
+MEASURES = ("food", "fitness", "ticks", "pick_ups", "moves", "turns", "deposits")
+
+
+class Episode(NamedTuple):
+    """Outcome of one episode."""
+
+    values: Array  # (len(MEASURES),)
+    spikes: dict[str, Spikes]  # by population; empty unless recorded
+
+
+def run_episode(
+    genome: Array, config: AntsConfig, env: AntForagingEnv, seeds: tuple[int, int], *, has_recording: bool = False
+) -> Episode:
+    """Let a colony forage until the episode ends.
+
+    Parameters
+    ----------
+    genome : (genome_size,) float64
+    env : the world of ``config.env``; reset here
+    seeds : env_seed, nest_seed
+
+    Raises
+    ------
+    ValueError : a genome that does not fit ``config.brain``.
+    """
+    env_seed, nest_seed = seeds
+    weights_pA, delays_ms = decode(genome, config.brain)
+    obs, info = env.reset(seed=env_seed)
+    with AntColonyBrain(
+        weights_pA, delays_ms, config.env.n_ants, config.brain, rng_seed=nest_seed, has_recording=has_recording
+    ) as brain:
+        has_ended = False
+        while not has_ended:
+            obs, _, terminated, truncated, info = env.step(brain.act(obs))
+            has_ended = terminated or truncated
+        spikes = brain.spikes() if has_recording else {}
+    return Episode(np.array([info[name] for name in MEASURES], dtype=np.float64), spikes)
+
+
+def task_seeds(config: AntsConfig, task: Task) -> tuple[int, int]:
+    """env_seed and nest_seed of a task under the seed policy of the config."""
+    if config.common_seeds:
+        return common_episode_seeds(config.seed, task.generation, task.episode)
+    return episode_seeds(config.seed, task.generation, task.individual, task.episode)
+
+
+def make_colony_task(settings: Mapping[str, Any]) -> TaskFunction:
+    """Task function of the ant study on any rank; also compiles the world, once, before work is handed out.
+
+    Parameters
+    ----------
+    settings : nested plain values of an `AntsConfig`
+    """
+    config = config_from_dict(settings)
+    env = AntForagingEnv(**dataclasses.asdict(config.env))
+    env.reset(seed=0)
+    env.step(np.zeros((config.env.n_ants, N_ACTIONS), dtype=np.int64))
+
+    def evaluate_colony(task: Task, genome: Array) -> Array:
+        return run_episode(genome, config, env, task_seeds(config, task)).values
+
+    return evaluate_colony

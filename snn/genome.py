@@ -1,0 +1,128 @@
+"""Weights and delays of an ant brain from a genome vector; pure.
+
+A genome is ``(2 * n_synapses,)`` float64: weight genes, then delay genes, both in the order of
+`snn.topology.ant_brain_pairs` (700 + 700 for 20 hidden neurons, 250 + 250 for 10).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from snn.params import AntBrainConfig
+from snn.topology import FloatArray
+
+
+class GeneBlock(NamedTuple):
+    """A run of genes of the same kind with their common bounds."""
+
+    name: str
+    size: int
+    low: float
+    high: float
+
+
+def n_synapses(config: AntBrainConfig) -> int:
+    """Synapses of one ant, heartbeat included."""
+    hidden = config.n_hidden
+    return hidden * (config.n_inputs + 1 + hidden - 1 + config.n_outputs)
+
+
+def genome_size(config: AntBrainConfig) -> int:
+    """Length of a genome: one weight and one delay gene per synapse."""
+    return 2 * n_synapses(config)
+
+
+def gene_blocks(config: AntBrainConfig) -> tuple[GeneBlock, GeneBlock]:
+    """Names, sizes and bounds of the genes, for the search space of an optimizer."""
+    size = n_synapses(config)
+    return (
+        GeneBlock("weights", size, -config.max_weight_gene, config.max_weight_gene),
+        GeneBlock("delays", size, config.min_delay_gene, config.max_delay_gene),
+    )
+
+
+def random_genomes(config: AntBrainConfig, n_individuals: int, rng: np.random.Generator) -> FloatArray:
+    """Published first generation: uniform weight genes, integer delay genes below the maximum.
+
+    Returns
+    -------
+    (n_individuals, genome_size) float64
+    """
+    size = (n_individuals, n_synapses(config))
+    weights = rng.uniform(-config.max_weight_gene, config.max_weight_gene, size)
+    delays = rng.integers(int(config.min_delay_gene), int(config.max_delay_gene), size).astype(np.float64)
+    return np.concatenate([weights, delays], axis=1)
+
+
+def decode(genome: FloatArray, config: AntBrainConfig) -> tuple[FloatArray, FloatArray]:
+    """Synaptic weights and delays of one genome: weight = 100 pA × gene, delay = floor(gene) ms.
+
+    Returns
+    -------
+    weights_pA, delays_ms : (n_synapses,) float64
+
+    Raises
+    ------
+    ValueError : wrong length, a gene that is not finite, or a delay gene outside its bounds.
+    """
+    genome = np.asarray(genome, dtype=np.float64)
+    size = n_synapses(config)
+    if genome.shape != (2 * size,):
+        raise ValueError(
+            f"genome has shape {genome.shape}, expected ({2 * size},) for n_hidden={config.n_hidden}: {size} weight "
+            f"genes, then {size} delay genes. Published files are read with load_published_genomes."
+        )
+    if not np.isfinite(genome).all():
+        index = int(np.flatnonzero(~np.isfinite(genome))[0])
+        raise ValueError(f"gene {index} of the genome is {genome[index]}: every gene must be a finite number.")
+    weights, delays = genome[:size], genome[size:]
+    low, high = config.min_delay_gene, config.max_delay_gene
+    is_outside = (delays < low) | (delays > high)
+    if is_outside.any():
+        index = int(np.flatnonzero(is_outside)[0])
+        raise ValueError(f"delay gene {index} is {delays[index]}, outside [{low}, {high}] ms: clip it before decoding.")
+    return config.weight_pA * weights, np.floor(delays)
+
+
+# Hidden neurons of a file by its number of columns; 720 is the published size with 20 surplus columns.
+_HIDDEN_OF_COLUMNS = {n_synapses(AntBrainConfig(n_hidden=h)): h for h in range(1, 201)} | {720: 20}
+
+
+def load_published_genomes(path: Path | str) -> tuple[FloatArray, int]:
+    """Genomes of a file with arrays ``weights`` and ``delays``, both (n, S), as the published data have them.
+
+    S is the number of synapses of a brain with the standard 11 inputs and 4 outputs: 250 for 10 hidden neurons, 700 for
+    20. The published 720 means 700 too: its last 20 columns were sized for self-connections that do not exist, and
+    are never used.
+
+    Returns
+    -------
+    genomes : (n, genome_size) float64
+    n_hidden : int
+
+    Raises
+    ------
+    ValueError : missing arrays, unequal shapes, another S, or genes that are not finite.
+    """
+    with np.load(path, allow_pickle=False) as data:
+        missing = {"weights", "delays"} - set(data.files)
+        if missing:
+            raise ValueError(f"{path} holds {sorted(data.files)}: the arrays {sorted(missing)} are missing.")
+        weights, delays = np.atleast_2d(data["weights"]), np.atleast_2d(data["delays"])
+    n_hidden = _HIDDEN_OF_COLUMNS.get(weights.shape[1])
+    if weights.shape != delays.shape or n_hidden is None:
+        raise ValueError(
+            f"{path}: weights have shape {weights.shape} and delays {delays.shape}; expected two equal shapes (n, S) "
+            "with S = 700 or 720 (20 hidden neurons), 250 (10), or h (h + 15) for h hidden neurons."
+        )
+    used = n_synapses(AntBrainConfig(n_hidden=n_hidden))
+    genomes = np.concatenate([weights[:, :used], delays[:, :used]], axis=1).astype(np.float64)
+    for row, genome in enumerate(genomes):
+        try:
+            decode(genome, AntBrainConfig(n_hidden=n_hidden))
+        except ValueError as error:
+            raise ValueError(f"{path}, genome {row}: {error}") from None
+    return genomes, n_hidden

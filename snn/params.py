@@ -1,0 +1,91 @@
+"""Frozen configuration of neurons and brains; NEST's own parameter names, the unit beside every field."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeuronConfig:
+    """``iaf_psc_alpha``: leaky integrate-and-fire with alpha-shaped synaptic currents. NEST defaults except `t_ref`."""
+
+    C_m: float = 250.0  # pF, > 0
+    tau_m: float = 10.0  # ms, > 0
+    tau_syn_ex: float = 2.0  # ms, > 0
+    tau_syn_in: float = 2.0  # ms, > 0
+    E_L: float = -70.0  # mV
+    V_reset: float = -70.0  # mV, < V_th
+    V_th: float = -55.0  # mV
+    t_ref: float = 1.0  # ms, > 0
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if not math.isfinite(value):
+                raise ValueError(f"NeuronConfig.{name}={value} is not finite: give a number.")
+        for name in ("C_m", "tau_m", "tau_syn_ex", "tau_syn_in", "t_ref"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"NeuronConfig.{name}={getattr(self, name)} is not allowed: it must be > 0.")
+        if self.V_reset >= self.V_th:
+            raise ValueError(
+                f"NeuronConfig.V_reset={self.V_reset} is not below V_th={self.V_th}: the neuron would fire without end."
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AntBrainConfig:
+    """The published ant brain: inputs -> recurrent hidden layer -> outputs, and a heartbeat to the hidden layer.
+
+    Source: Jimenez-Romero et al. 2024, doi:10.1007/s11721-023-00231-6, and its companion repository.
+    """
+
+    n_inputs: int = 11  # one per binary sensor
+    n_hidden: int = 20  # fully recurrent, no self-connections (10 in the visual-only study)
+    n_outputs: int = 4  # move, left, right, pheromone
+    tick_ms: float = 20.0  # simulated time per tick of the world
+    resolution_ms: float = 1.0  # integration step
+    weight_pA: float = 100.0  # synaptic weight of a gene of 1
+    max_weight_gene: float = 20.0  # weight genes lie in ± this
+    min_delay_gene: float = 1.0  # delay genes in ms; the delay is the floor of the gene
+    max_delay_gene: float = 7.0
+    input_current_pA: float = 20000.0  # drives an active input neuron, and the heartbeat, to fire every 2 ms
+    has_startup_transient: bool = True  # in the first tick every input is active, as in the published program
+    neuron: NeuronConfig = field(default_factory=NeuronConfig)
+
+    def __post_init__(self) -> None:
+        for name in ("n_inputs", "n_hidden", "n_outputs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"AntBrainConfig.{name}={getattr(self, name)} is not allowed: it must be >= 1.")
+        if self.resolution_ms <= 0 or not _is_multiple(1.0, self.resolution_ms):
+            raise ValueError(
+                f"AntBrainConfig.resolution_ms={self.resolution_ms} is not allowed: delays are whole milliseconds, so "
+                "it must divide 1 ms, e.g. 1.0 or 0.1."
+            )
+        if self.tick_ms <= INPUT_LAG_MS or not _is_multiple(self.tick_ms, 1.0):
+            raise ValueError(
+                f"AntBrainConfig.tick_ms={self.tick_ms} is not allowed: it must be a whole number of ms "
+                f"above {INPUT_LAG_MS:g}, e.g. 20."
+            )
+        if not 1.0 <= self.min_delay_gene < self.max_delay_gene:
+            raise ValueError(
+                f"AntBrainConfig delay genes in [{self.min_delay_gene}, {self.max_delay_gene}] are not allowed: "
+                "need 1 <= min_delay_gene < max_delay_gene (ms)."
+            )
+        for name in ("weight_pA", "max_weight_gene", "input_current_pA"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"AntBrainConfig.{name}={getattr(self, name)} is not allowed: it must be > 0.")
+
+    @property
+    def n_neurons(self) -> int:
+        """Neurons of one ant, without the heartbeat, which the colony shares."""
+        return self.n_inputs + self.n_hidden + self.n_outputs
+
+
+# In the published program a sensor acts through a current generator: its first spike comes this much later than that
+# of a neuron whose own current is switched on.
+INPUT_LAG_MS = 2.0
+
+
+def _is_multiple(value: float, step: float) -> bool:
+    return abs(value / step - round(value / step)) < 1e-9

@@ -1,0 +1,111 @@
+"""Any number of ranks gives the same result; errors end all ranks."""
+
+import pytest
+
+from tests.mpi.conftest import ANTS, SMALL, assert_equal_runs
+
+# A job of toy tasks; what happens is chosen by the first argument.
+TOY = """
+import sys, time
+import numpy as np
+from optim.evaluators import EvaluationStopped, launch
+
+def make_task(settings):
+    if settings == "broken settings" :
+        raise RuntimeError("no task function today")
+    def task(identity, genome):
+        if settings == "fragile" and identity.individual == 2:
+            raise ValueError("ant fell off")
+        time.sleep(0.01 * (identity.individual % 3))
+        return np.array([genome.sum(), *identity])
+    return task
+
+def main(make_evaluator):
+    what = sys.argv[1]
+    evaluator = make_evaluator(make_task, what)
+    if what == "raise on rank 0":
+        raise RuntimeError("outside of any individual")
+    genomes = np.arange(14.0).reshape(7, 2)
+    if what == "stop":
+        seen = []
+        try:
+            evaluator.evaluate(0, genomes, 20, on_result=seen.append, should_stop=lambda: len(seen) > 3)
+        except EvaluationStopped:
+            print("stopped early:", len(seen) < 100)
+    for generation in range(2):
+        for result in evaluator.evaluate(generation, genomes, 2):
+            print(*result.task, result.values, result.error.splitlines()[-1:])
+    return 7
+
+sys.exit(launch(main, make_task))
+"""
+
+
+@pytest.fixture
+def toy(start, tmp_path):
+    (tmp_path / "toy.py").write_text(TOY)
+    return lambda n_ranks, what: start(n_ranks, "toy.py", what).wait(timeout=30)
+
+
+@pytest.mark.parametrize("what", ["plain", "fragile", "stop"])
+def test_results_are_ordered_and_equal_on_1_2_3_and_5_ranks(toy, what):
+    code, expected, error = toy(None, what)
+    assert code == 7, error
+    assert len(expected.splitlines()) == 28 + (what == "stop")
+    assert ("ant fell off" in expected) == (what == "fragile")
+    for n_ranks in (2, 3, 5):
+        assert toy(n_ranks, what)[:2] == (7, expected), f"{n_ranks} ranks"
+
+
+@pytest.mark.parametrize("what", ["raise on rank 0", "broken settings"])
+@pytest.mark.parametrize("n_ranks", [2, 3])
+def test_an_error_outside_an_individual_ends_all_ranks_with_its_traceback(toy, what, n_ranks):
+    code, _, error = toy(n_ranks, what)  # within the timeout
+    assert code != 0
+    assert {"raise on rank 0": "outside of any individual", "broken settings": "no task function today"}[what] in error
+    assert "Traceback" in error
+
+
+@pytest.mark.nest
+@pytest.mark.parametrize("optimizer", ["ga", "es", "enkf"])
+def test_a_study_is_bit_identical_on_1_2_and_3_ranks(start, tmp_path, optimizer):
+    for n_ranks in (None, 2, 3):
+        job = start(n_ranks, ANTS, *SMALL, "--optimizer", optimizer, "--generations", "2", "--name", f"on{n_ranks}")
+        code, out, error = job.wait()
+        assert (code, error) == (0, ""), out
+    assert_equal_runs(tmp_path / "runs" / "onNone", tmp_path / "runs" / "on2")
+    assert_equal_runs(tmp_path / "runs" / "onNone", tmp_path / "runs" / "on3")
+
+
+@pytest.mark.nest
+def test_more_ranks_than_individuals_and_a_population_that_does_not_divide(start, tmp_path):
+    odd = ["--population", "5", "--env.n_ticks", "20", "--generations", "2"]
+    for name, n_ranks in (("serial", None), ("eight", 8)):
+        assert start(n_ranks, ANTS, *odd, "--name", name).wait()[0] == 0
+    assert_equal_runs(tmp_path / "runs" / "serial", tmp_path / "runs" / "eight")
+
+
+@pytest.mark.nest
+def test_errors_and_help_are_printed_once(start):
+    code, _, error = start(3, ANTS, "--optimizer", "gaa").wait()
+    assert code == 64
+    assert error.count("did you mean 'ga'") == 1
+    code, out, _ = start(3, ANTS, "--help").wait()
+    assert code == 0
+    assert out.count("usage:") == 1
+
+
+def test_a_foreign_launcher_is_refused_instead_of_n_equal_runs(start):
+    # what a process sees that the mpirun of another MPI library has started
+    code, _, error = start(None, ANTS, *SMALL, env={"OMPI_COMM_WORLD_SIZE": "4"}).wait()
+    assert code == 69
+    assert "4 processes were started together, but each sees itself alone" in error
+
+
+def test_a_parallel_start_without_mpi4py_names_the_extra(start, tmp_path):
+    (tmp_path / "blocked.py").write_text(
+        "import sys; sys.modules['mpi4py'] = None\nfrom experiments.ants import main\nsys.exit(main([]))"
+    )
+    code, _, error = start(None, "blocked.py", env={"OMPI_COMM_WORLD_SIZE": "2"}).wait()
+    assert code == 69
+    assert "pip install 'stigmergy[mpi]'" in error

@@ -1,0 +1,101 @@
+"""The published NEST recordings, reproduced spike for spike.
+
+Source: github.com/Meta-optimization/emergent_communication_in_agents (MIT), data of Jimenez-Romero et al. 2024.
+"""
+
+import numpy as np
+import pytest
+
+from snn import AntColonyBrain, decode
+
+pytestmark = [pytest.mark.nest, pytest.mark.data]
+
+N_TICKS = 1901
+RECORDINGS = [(generation, individual, ant) for generation, individual in ((200, 4), (1600, 30)) for ant in range(3)]
+TICK_MS = 20
+# What an active sensor's neuron does in a tick that begins at t0.
+PATTERN_MS = np.arange(3, 22, 2)
+
+
+def load(published_ants, generation, individual, ant):
+    """Recorded (times_ms, neuron) pairs of the input, hidden and output layer, sorted by time, then neuron."""
+    with np.load(published_ants / f"spikes_{generation}_{individual}_ant{ant}.npz") as data:
+        layers = {}
+        for ours, theirs in (("input", "input"), ("hidden", "middle"), ("output", "output")):
+            times, neurons = data[f"{theirs}_times_ms"].astype(int), data[f"{theirs}_neuron"].astype(int)
+            order = np.lexsort((neurons, times))
+            layers[ours] = times[order], neurons[order]
+    return layers
+
+
+def observations(times, neurons):
+    """(N_TICKS, 11) sensor activity that the first spike of each pattern stands for."""
+    is_first = times % TICK_MS == PATTERN_MS[0]
+    obs = np.zeros((N_TICKS, 11), dtype=np.int8)
+    obs[times[is_first] // TICK_MS, neurons[is_first]] = 1
+    return obs
+
+
+def replay(published_ants, published_genome, recording, n_ticks):
+    """Recorded layers cut to `n_ticks`, and our spikes of a brain fed with the recorded sensors."""
+    genome, config = published_genome(*recording[:2])
+    layers = load(published_ants, *recording)
+    obs = observations(*layers["input"])
+    brain = AntColonyBrain(*decode(genome, config), 1, config, has_recording=True)
+    for tick in range(n_ticks):
+        brain.act(obs[tick : tick + 1])
+    cut = {
+        name: (times[times <= n_ticks * TICK_MS], neurons[times <= n_ticks * TICK_MS])
+        for name, (times, neurons) in layers.items()
+    }
+    return cut, brain.spikes()
+
+
+@pytest.mark.parametrize("recording", RECORDINGS)
+def test_every_recorded_input_spike_belongs_to_the_ten_spike_pattern_of_an_active_tick(published_ants, recording):
+    times, neurons = load(published_ants, *recording)["input"]
+    obs = observations(times, neurons)
+    tick, neuron = np.nonzero(obs)
+    expected = {(t * TICK_MS + d, n) for t, n in zip(tick, neuron, strict=True) for d in PATTERN_MS}
+    expected = {spike for spike in expected if spike[0] <= N_TICKS * TICK_MS}
+    assert set(zip(times.tolist(), neurons.tolist(), strict=True)) == expected
+
+
+@pytest.mark.parametrize("recording", RECORDINGS)
+def test_all_sensors_fire_in_tick_0_and_later_exactly_one_of_each_triple(published_ants, recording):
+    obs = observations(*load(published_ants, *recording)["input"])
+    assert obs[0].all()
+    assert (obs[1:, 2:5].sum(axis=1) == 1).all()
+    assert (obs[1:, 7:10].sum(axis=1) == 1).all()
+    assert not obs[1:, 5].any()  # ants never stand on a wall
+
+
+def test_two_seconds_of_one_ant_are_reproduced_exactly(published_ants, published_genome):
+    published, ours = replay(published_ants, published_genome, (1600, 30, 0), n_ticks=100)
+    for layer, (times, neurons) in published.items():
+        np.testing.assert_array_equal(ours[layer].steps, times, err_msg=layer)
+        np.testing.assert_array_equal(ours[layer].neurons, neurons, err_msg=layer)
+    assert len(published["hidden"][0]) > 5000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recording", RECORDINGS)
+def test_whole_recordings_are_reproduced_exactly(published_ants, published_genome, recording):
+    published, ours = replay(published_ants, published_genome, recording, n_ticks=N_TICKS)
+    for layer, (times, neurons) in published.items():
+        np.testing.assert_array_equal(ours[layer].steps, times, err_msg=layer)
+        np.testing.assert_array_equal(ours[layer].neurons, neurons, err_msg=layer)
+
+
+def test_rounding_delays_instead_of_flooring_them_destroys_the_match(published_ants, published_genome):
+    genome, config = published_genome(1600, 30)
+    weights, delays = np.split(genome, 2)
+    layers = load(published_ants, 1600, 30, 0)
+    obs = observations(*layers["input"])
+    brain = AntColonyBrain(*decode(np.concatenate([weights, np.round(delays)]), config), 1, config, has_recording=True)
+    for tick in range(50):
+        brain.act(obs[tick : tick + 1])
+    times, neurons = layers["hidden"]
+    published = set(zip(times[times <= 1000].tolist(), neurons[times <= 1000].tolist(), strict=True))
+    ours = set(zip(brain.spikes()["hidden"].steps.tolist(), brain.spikes()["hidden"].neurons.tolist(), strict=True))
+    assert len(ours & published) / len(ours | published) < 0.6

@@ -1,0 +1,227 @@
+"""The command line of the ant study, in one process, on a world of a few ticks."""
+
+import csv
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from envs.types import make_config
+from experiments import process
+from experiments.ants import main
+from experiments.run import colony_responses, make_optimizer
+from experiments.storage import RunFolder
+from snn import AntBrainConfig, random_genomes
+
+pytestmark = pytest.mark.nest
+
+TINY = ["--population", "4", "--env.n_ticks", "12", "--env.n_ants", "2", "--brain.n_hidden", "3"]
+
+
+@pytest.fixture(autouse=True)
+def _in_empty_folder(tmp_path, monkeypatch):
+    """Work in an empty folder; give the signal handlers and the stop flag back afterwards."""
+    handlers = {number: signal.getsignal(number) for number in process._SIGNALS}
+    monkeypatch.setattr(process, "_is_stop_requested", False)
+    monkeypatch.chdir(tmp_path)
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def results(name):
+    return RunFolder(name).read_results()
+
+
+def assert_equal_results(first, second):
+    """All tables equal bit for bit, except for wall times."""
+    for table, columns in first.items():
+        for column, values in columns.items():
+            if column != "seconds":
+                np.testing.assert_array_equal(values, second[table][column], err_msg=f"{table}/{column}")
+
+
+@pytest.mark.parametrize("optimizer", ["ga", "es", "enkf"])
+def test_a_run_leaves_everything_it_promises(optimizer, tmp_path, capsys):
+    arguments = ["--optimizer", optimizer, "--generations", "3", "--episodes", "2", "--name", "a", "--record-spikes"]
+    assert main([*TINY, *arguments]) == process.EXIT_DONE
+    run = tmp_path / "runs" / "a"
+    files = {path.name for path in run.iterdir()}
+    assert files >= {"config.toml", "provenance.json", "results.h5", "best.npz", "fitness.png"}
+    assert len(list((run / "checkpoints").iterdir())) == 3
+    assert len(list((run / "spikes").iterdir())) == 3
+    tables = results(run)
+    assert tables["generations"]["generation"].tolist() == [0, 1, 2]
+    assert len(tables["episodes"]["food"]) == 2 * len(tables["individuals"]["fitness"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("gen ")]
+    assert len(lines) == 3
+    assert all(word in lines[0] for word in ("best", "mean", "±", "food", "failed", " s ", "eta"))
+
+
+def test_individual_fitness_is_the_mean_of_its_episodes():
+    main([*TINY, "--generations", "2", "--episodes", "3", "--name", "a"])
+    tables = results(_path("a"))
+    episodes = tables["episodes"]
+    for generation, individual, fitness in zip(
+        *(tables["individuals"][name] for name in ("generation", "individual", "fitness")), strict=True
+    ):
+        mine = (episodes["generation"] == generation) & (episodes["individual"] == individual)
+        assert fitness == pytest.approx(episodes["fitness"][mine].mean(), abs=1e-9)
+        assert episodes["episode"][mine].tolist() == [0, 1, 2]
+
+
+def _path(name):
+    return Path("runs") / name
+
+
+@pytest.mark.parametrize("optimizer", ["ga", "es", "enkf"])
+def test_three_plus_three_generations_equal_six(optimizer):
+    start = [*TINY, "--optimizer", optimizer]
+    main([*start, "--generations", "6", "--name", "whole"])
+    main([*start, "--generations", "3", "--name", "parts"])
+    assert main(["--resume", "runs/parts", "--generations", "6"]) == process.EXIT_DONE
+    assert_equal_results(results(_path("whole")), results(_path("parts")))
+    whole, parts = (np.load(_path(name) / "best.npz") for name in ("whole", "parts"))
+    np.testing.assert_array_equal(whole["weights"], parts["weights"])
+
+
+def test_the_same_seed_repeats_and_another_does_not():
+    for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        main([*TINY, "--generations", "2", "--name", name, "--seed", seed])
+    assert_equal_results(results(_path("a")), results(_path("b")))
+    first, other = results(_path("a")), results(_path("c"))
+    assert not np.array_equal(first["individuals"]["genome"][0], other["individuals"]["genome"][0])
+
+
+def test_common_seeds_give_all_individuals_of_a_generation_the_same_worlds():
+    main([*TINY, "--generations", "2", "--episodes", "2", "--name", "a", "--common-seeds"])
+    episodes = results(_path("a"))["episodes"]
+    for generation in (0, 1):
+        for episode in (0, 1):
+            chosen = (episodes["generation"] == generation) & (episodes["episode"] == episode)
+            assert len(set(episodes["env_seed"][chosen])) == 1
+    assert len(set(episodes["env_seed"])) == 4
+
+
+def test_evaluating_the_best_genome_writes_one_row_per_episode(capsys):
+    main([*TINY, "--generations", "1", "--name", "a"])
+    genomes = random_genomes(AntBrainConfig(), 3, np.random.default_rng(0))
+    weights, delays = np.split(genomes, 2, axis=1)
+    np.savez("genomes.npz", weights=weights, delays=delays, fitness=np.array([3.0, 1.0, 2.0]))
+    arguments = ["--evaluate", "genomes.npz", "--episodes", "2", "--out", "out.csv", "--env.n_ticks", "30"]
+    assert main(arguments) == process.EXIT_DONE
+    rows = list(csv.DictReader(Path("out.csv").read_text().splitlines()))
+    assert ",".join(rows[0]) == "genome,episode,seed,food,fitness,ticks,pick_ups,moves,turns,deposits"
+    assert [(row["genome"], row["episode"]) for row in rows] == [(str(g), str(e)) for g in range(3) for e in range(2)]
+    assert len({row["seed"] for row in rows}) == 2  # all genomes meet the same worlds
+    for row in rows:
+        costs = 0.25 * int(row["moves"]) + 0.02 * int(row["turns"]) + 0.05 * int(row["deposits"]) + 0.5 * 30
+        assert float(row["fitness"]) == pytest.approx(220 * int(row["food"]) + 1.5 * int(row["pick_ups"]) - costs)
+    assert "Spearman" in capsys.readouterr().out
+    assert main(arguments) == process.EXIT_CANNOT_CREATE
+    assert main(["--evaluate", "runs/a/best.npz", "--episodes", "1", "--env.n_ticks", "30"]) == process.EXIT_DONE
+
+
+def test_a_damaged_checkpoint_falls_back_with_a_warning_and_the_same_result(capsys):
+    main([*TINY, "--generations", "4", "--name", "whole"])
+    main([*TINY, "--generations", "3", "--name", "hurt"])
+    newest = max((_path("hurt") / "checkpoints").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-10])
+    assert main(["--resume", "runs/hurt", "--generations", "4"]) == process.EXIT_DONE
+    assert f"warning: {newest.name} is damaged" in capsys.readouterr().out
+    assert_equal_results(results(_path("whole")), results(_path("hurt")))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--optimizer", "gaa"], 64, "optimizer='gaa' is unknown, did you mean 'ga'"),
+        (["--populaton", "4"], 64, "unrecognized arguments: --populaton"),
+        (["--population", "1"], 64, "population=1 is too small"),
+        (["--population", "x"], 64, "population='x' is not a whole number"),
+        (["--config", "none.toml"], 64, "none.toml cannot be read"),
+        (["--name", "../a"], 64, r"--name '../a' is not allowed"),
+        (["--brain.max_delay_gene", "0.5"], 64, "delay genes"),
+        (["--evaluate", "none.npz"], 64, "--evaluate none.npz"),
+        (["--resume", "runs/none"], 73, "no run folder"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_leaves_nothing(arguments, code, message, tmp_path, capsys):
+    assert main(arguments) == code
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert message in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_run_is_refused_before_anything_runs(capsys):
+    main([*TINY, "--generations", "1", "--name", "a"])
+    before = (_path("a") / "config.toml").stat().st_mtime_ns
+    assert main([*TINY, "--generations", "1", "--name", "a"]) == process.EXIT_CANNOT_CREATE
+    assert "--resume runs/a" in capsys.readouterr().err
+    assert (_path("a") / "config.toml").stat().st_mtime_ns == before
+
+
+def test_resuming_with_another_configuration_lists_what_differs(capsys):
+    main([*TINY, "--generations", "1", "--name", "a"])
+    assert main(["--resume", "runs/a", "--seed", "5", "--population", "6"]) == process.EXIT_USAGE
+    error = capsys.readouterr().err
+    assert "population: 4 -> 6" in error
+    assert "seed: 1 -> 5" in error
+
+
+def test_a_genome_that_fails_is_recorded_and_the_run_goes_on(monkeypatch):
+    from experiments import rollout
+
+    original = rollout.run_episode
+
+    def fragile(genome, config, env, seeds, **options):
+        if abs(genome[0]) > 10:
+            raise RuntimeError("the ant fell asleep")
+        return original(genome, config, env, seeds, **options)
+
+    monkeypatch.setattr(rollout, "run_episode", fragile)
+    assert main([*TINY, "--population", "12", "--generations", "2", "--name", "a"]) == process.EXIT_DONE
+    tables = results(_path("a"))
+    failed = np.isnan(tables["individuals"]["fitness"])
+    np.testing.assert_array_equal(failed, np.abs(tables["individuals"]["genome"][:, 0]) > 10)
+    assert 0 < failed.sum() < len(failed)
+    assert all("the ant fell asleep" in text for text in tables["failures"]["traceback"])
+    assert tables["generations"]["n_failed"].sum() == failed.sum()
+
+
+def test_a_generation_without_survivors_stops_with_the_first_reason(monkeypatch, capsys):
+    from experiments import rollout
+
+    def broken(*_, **__):
+        raise RuntimeError("no ant survived")
+
+    monkeypatch.setattr(rollout, "run_episode", broken)
+    assert main([*TINY, "--generations", "2", "--name", "a"]) == process.EXIT_INTERNAL
+    error = capsys.readouterr().err
+    assert "all 4 individuals of generation 0 failed" in error
+    assert "no ant survived" in error
+
+
+def test_help_names_every_section(capsys):
+    assert main(["--help"]) == process.EXIT_DONE
+    text = capsys.readouterr().out
+    assert all(word in text for word in ("--optimizer", "--resume", "[env]", "--env.n_ants", "[ga]", "[brain.neuron]"))
+
+
+def test_all_optimizers_start_from_the_same_random_genomes():
+    from experiments.config import load_config
+
+    ga, enkf, es = (make_optimizer(load_config(None, {"optimizer": name})).ask() for name in ("ga", "enkf", "es"))
+    np.testing.assert_array_equal(ga, enkf)
+    # mirrored pairs around the first genome, but for the clipping at the bounds
+    inside = (np.abs(ga[0]) < 12)[:700]
+    np.testing.assert_allclose((es[:16] + es[16:])[:, :700][:, inside] / 2, np.tile(ga[0, :700][inside], (16, 1)))
+
+
+def test_responses_of_an_ideal_colony_are_the_targets():
+    world = make_config("published_test")
+    ideal = np.zeros((1, 7))
+    ideal[0, [0, 1, 3]] = 152, 152 * 221.5, 152  # food, fitness, pick-ups, without any cost
+    np.testing.assert_allclose(colony_responses(ideal, world), 1.0)

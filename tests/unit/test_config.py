@@ -1,0 +1,109 @@
+"""Configuration tree: files, flags, errors."""
+
+import dataclasses
+
+import pytest
+
+from experiments.ants import make_parser
+from experiments.config import (
+    AntsConfig,
+    ConfigError,
+    config_from_dict,
+    config_to_dict,
+    config_to_toml,
+    differing_fields,
+    leaves,
+    load_config,
+)
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def toml(tmp_path):
+    def write(text):
+        path = tmp_path / "config.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_defaults_are_the_published_settings():
+    config = load_config(None, {})
+    assert (config.optimizer, config.population, config.episodes) == ("ga", 32, 1)
+    assert (config.env.n_ants, config.env.n_ticks, config.env.food_per_patch) == (15, 2000, 1)
+    assert config.brain.n_hidden == 20
+    assert (config.ga.tournament_size, config.ga.n_elite) == (4, 0)
+
+
+def test_flags_override_the_file_and_the_file_overrides_the_preset(toml):
+    path = toml('preset = "published_test"\npopulation = 8\n[env]\nn_ants = 3\nn_ticks = 50\n')
+    config = load_config(path, {"population": "10", "env.n_ticks": "70", "ga.mutation_sigma": "2"})
+    assert config.population == 10
+    assert (config.env.n_ants, config.env.n_ticks, config.env.food_per_patch) == (3, 70, 2)
+    assert config.ga.mutation_sigma == 2.0
+    assert isinstance(config.ga.mutation_sigma, float)
+
+
+def test_written_config_reads_back_to_the_same_value(toml):
+    flags = {"env.piles": "[[70, 20]]", "brain.neuron.tau_m": "12.5", "common_seeds": True, "optimizer": "enkf"}
+    config = load_config(None, flags)
+    assert config.env.piles == ((70, 20),)
+    assert load_config(toml(config_to_toml(config)), {}) == config
+    assert config_from_dict(config_to_dict(config)) == config
+
+
+def test_every_setting_has_a_flag():
+    known = {action.dest for action in make_parser()._actions}
+    assert {name for name, _ in leaves(AntsConfig())} <= known
+
+
+@pytest.mark.parametrize("name", ["quick.toml"])
+def test_shipped_configs_are_valid(name):
+    assert load_config(ROOT / "experiments" / "configs" / name, {}).generations >= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("popsize = 4", "unknown setting popsize"),
+        ("populaton = 4", "did you mean 'population'"),
+        ("[ga]\nn_elit = 1", "unknown setting ga.n_elit, did you mean 'n_elite'"),
+        ("[env]\nn_ant = 1", "unknown setting env.n_ant, did you mean 'n_ants'"),
+        ("[brain.neuron]\ntau_n = 1.0", "brain.neuron.tau_n, did you mean 'tau_m'"),
+        ('optimizer = "gaa"', "optimizer='gaa' is unknown, did you mean 'ga'"),
+        ('preset = "published_trainin"', "preset='published_trainin' is unknown, did you mean 'published_training'"),
+        ("population = 1", "population=1 is too small: ga needs >= 2"),
+        ("population = 4\n[ga]\nn_elite = 4", "ga needs >= 5"),
+        ('optimizer = "es"\npopulation = 5', "population=5 is odd"),
+        ("generations = 0", "generations=0 .* >= 1"),
+        ("episodes = -1", "episodes=-1"),
+        ("seed = -1", "seed=-1 .* >= 0"),
+        ("population = 4.5", "population=4.5 has the wrong type: it must be a whole number"),
+        ("population = true", "population=True has the wrong type"),
+        ('record_spikes = "maybe"', "record_spikes='maybe' is not a true or false"),
+        ("env = 3", "env=3 is not a section"),
+        ("[env]\nevaporation = 1.5", r"evaporation=1.5 .* in \[0, 1\]"),
+        ("[ga]\nmutation_sigma = -1.0", "mutation_sigma=-1.0"),
+        ('[ga]\nreevaluate = "some"', "reevaluate='some'"),
+        ("[enkf]\ngamma = 0.0", "gamma=0.0"),
+        ("[brain]\nn_inputs = 12", "n_inputs=12"),
+        ("population = ", "not valid TOML"),
+        ("population = 4\npopulation = 5", "not valid TOML"),
+    ],
+)
+def test_a_bad_file_is_refused_with_the_key_and_the_way_out(toml, text, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(toml(text), {})
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"none\.toml cannot be read: No such file"):
+        load_config(tmp_path / "none.toml", {})
+
+
+def test_only_the_number_of_generations_may_differ_on_resume():
+    old = AntsConfig()
+    assert differing_fields(old, dataclasses.replace(old, generations=7)) == {}
+    new = dataclasses.replace(old, seed=9, ga=dataclasses.replace(old.ga, n_elite=2))
+    assert differing_fields(old, new) == {"seed": (1, 9), "ga.n_elite": (0, 2)}

@@ -1,0 +1,123 @@
+"""Genome layout, decoding and published files."""
+
+import numpy as np
+import pytest
+
+from snn import AntBrainConfig, decode, gene_blocks, genome_size, load_published_genomes, random_genomes
+from snn.topology import ant_brain_pairs, colony_connections
+
+SMALL = AntBrainConfig(n_inputs=2, n_hidden=2, n_outputs=1)
+
+
+@pytest.mark.parametrize(("n_hidden", "size"), [(20, 1400), (10, 500)])
+def test_genomes_have_the_published_sizes(n_hidden, size):
+    assert genome_size(AntBrainConfig(n_hidden=n_hidden)) == size
+    assert len(ant_brain_pairs(AntBrainConfig(n_hidden=n_hidden))[0]) == size // 2
+
+
+def test_synapses_follow_the_published_order_on_a_brain_small_enough_to_write_down():
+    # inputs 0, 1; hidden 2, 3; output 4; heartbeat 5
+    expected = [(0, 2), (0, 3), (1, 2), (1, 3), (5, 2), (5, 3), (2, 3), (3, 2), (2, 4), (3, 4)]
+    assert list(zip(*(part.tolist() for part in ant_brain_pairs(SMALL)), strict=True)) == expected
+
+
+def test_a_colony_is_copies_of_one_ant_that_share_only_the_heartbeat():
+    weights, delays = np.arange(10.0), 1.0 + np.arange(10.0) % 7
+    colony = colony_connections(SMALL, 3, weights, delays)
+    source, target = ant_brain_pairs(SMALL)
+    for ant in range(3):
+        part = slice(10 * ant, 10 * ant + 10)
+        expected = np.where(source == 5, 15, source + 5 * ant)
+        np.testing.assert_array_equal(colony.source[part], expected)
+        np.testing.assert_array_equal(colony.target[part], target + 5 * ant)
+        np.testing.assert_array_equal(colony.weight_pA[part], weights)
+        np.testing.assert_array_equal(colony.delay_ms[part], delays)
+
+
+def test_weights_are_scaled_and_delays_floored():
+    genome = np.concatenate([np.linspace(-20, 20, 10), [1.0, 1.99, 2.0, 3.5, 6.999, 7.0, 1.0, 1.0, 1.0, 1.0]])
+    weights, delays = decode(genome, SMALL)
+    np.testing.assert_allclose(weights, 100 * genome[:10])
+    np.testing.assert_array_equal(delays, [1, 1, 2, 3, 6, 7, 1, 1, 1, 1])
+
+
+def test_the_first_generation_lies_in_the_published_ranges():
+    config = AntBrainConfig()
+    genomes = random_genomes(config, 50, np.random.default_rng(0))
+    weights, delays = np.split(genomes, 2, axis=1)
+    assert genomes.shape == (50, 1400)
+    assert weights.min() < -19.9
+    assert weights.max() > 19.9
+    assert set(np.unique(delays)) == {1, 2, 3, 4, 5, 6}
+    for block, genes in zip(gene_blocks(config), (weights, delays), strict=True):
+        assert genes.shape[1] == block.size
+        assert (genes >= block.low).all()
+        assert (genes <= block.high).all()
+
+
+def _with_gene(index, value):
+    genome = np.concatenate([np.zeros(10), np.ones(10)])
+    genome[index] = value
+    return genome
+
+
+@pytest.mark.parametrize(
+    ("genome", "message"),
+    [
+        (np.zeros(19), r"shape \(19,\), expected \(20,\).*10 weight"),
+        (np.zeros((1, 20)), r"shape \(1, 20\)"),
+        (_with_gene(3, np.nan), "gene 3 of the genome is nan"),
+        (_with_gene(12, np.inf), "gene 12 of the genome is inf"),
+        (_with_gene(10, 0.5), r"delay gene 0 is 0.5, outside \[1.0, 7.0\]"),
+        (_with_gene(19, 7.01), r"delay gene 9 is 7.01, outside"),
+    ],
+)
+def test_a_bad_genome_is_refused_with_gene_and_range(genome, message):
+    with pytest.raises(ValueError, match=message):
+        decode(genome, SMALL)
+
+
+@pytest.mark.parametrize(("columns", "n_hidden", "used"), [(720, 20, 700), (700, 20, 700), (250, 10, 250), (54, 3, 54)])
+def test_published_files_are_cut_to_the_genes_that_are_used(tmp_path, columns, n_hidden, used):
+    weights = np.arange(2.0 * columns).reshape(2, columns) / 100
+    delays = np.full((2, columns), 3.5)
+    delays[:, used:] = 99.0  # surplus genes are never read
+    np.savez(tmp_path / "genomes.npz", weights=weights, delays=delays)
+    genomes, found = load_published_genomes(tmp_path / "genomes.npz")
+    assert found == n_hidden
+    np.testing.assert_array_equal(genomes[:, :used], weights[:, :used])
+    np.testing.assert_array_equal(genomes[:, used:], 3.5)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"weights": np.zeros((1, 700))}, r"\['delays'\] are missing"),
+        ({"weights": np.zeros((1, 300)), "delays": np.ones((1, 300))}, r"S = 700 or 720"),
+        ({"weights": np.zeros((2, 700)), "delays": np.ones((1, 700))}, "two equal shapes"),
+        ({"weights": np.full((1, 250), np.nan), "delays": np.ones((1, 250))}, "genome 0: gene 0 .* nan"),
+        ({"weights": np.zeros((1, 250)), "delays": np.zeros((1, 250))}, "genome 0: delay gene 0 is 0.0"),
+    ],
+)
+def test_a_damaged_file_is_refused_with_its_name_and_the_reason(tmp_path, arrays, message):
+    path = tmp_path / "genomes.npz"
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match=message) as error:
+        load_published_genomes(path)
+    assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_hidden": 0}, "n_hidden=0 .* >= 1"),
+        ({"resolution_ms": 0.3}, "resolution_ms=0.3 .* divide 1 ms"),
+        ({"tick_ms": 2.0}, "tick_ms=2.0 .* above 2"),
+        ({"tick_ms": 20.5}, "tick_ms=20.5"),
+        ({"min_delay_gene": 0.5}, "min_delay_gene"),
+        ({"weight_pA": 0.0}, "weight_pA=0.0 .* > 0"),
+    ],
+)
+def test_a_bad_brain_config_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        AntBrainConfig(**settings)

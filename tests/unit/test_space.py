@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from optim import Block, ParameterSpace
+
+SPACE = ParameterSpace((Block("weight_pA", 3, -20.0, 20.0), Block("delay_ms", 2, 1.0, 7.0)))
+units = arrays(np.float64, (4, 5), elements=st.floats(-1.0, 1.0))
+
+
+def test_bounds_and_slices_follow_the_block_order():
+    assert SPACE.n_params == 5
+    assert SPACE.names == ("weight_pA", "delay_ms")
+    assert SPACE.slices == {"weight_pA": slice(0, 3), "delay_ms": slice(3, 5)}
+    np.testing.assert_array_equal(SPACE.low, [-20, -20, -20, 1, 1])
+    np.testing.assert_array_equal(SPACE.high, [20, 20, 20, 7, 7])
+
+
+def test_spaces_with_equal_blocks_are_equal_and_bounds_cannot_be_written():
+    assert ParameterSpace(SPACE.blocks) == SPACE
+    with pytest.raises(ValueError, match="read-only"):
+        SPACE.low[0] = 0.0
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        (("", 1, 0.0, 1.0), "Name the block"),
+        (("w", 0, 0.0, 1.0), "size=0 is not an integer >= 1"),
+        (("w", 1.5, 0.0, 1.0), "size=1.5 is not an integer"),
+        (("w", 1, 1.0, 1.0), r"bounds \[1.0, 1.0\]"),
+        (("w", 1, 2.0, 1.0), r"bounds \[2.0, 1.0\]"),
+        (("w", 1, np.nan, 1.0), "bounds"),
+        (("w", 1, 0.0, np.inf), "bounds"),
+    ],
+)
+def test_an_impossible_block_is_refused(block, message):
+    with pytest.raises(ValueError, match=message):
+        Block(*block)
+
+
+@pytest.mark.parametrize("names", [(), ("w", "w")])
+def test_a_space_needs_blocks_with_different_names(names):
+    with pytest.raises(ValueError, match="different names"):
+        ParameterSpace(tuple(Block(name, 1, 0.0, 1.0) for name in names))
+
+
+@settings(derandomize=True, deadline=None)
+@given(units)
+def test_unit_coordinates_come_back_from_the_box(unit):
+    np.testing.assert_allclose(SPACE.to_unit(SPACE.from_unit(unit)), unit, atol=1e-14)
+
+
+def test_unit_coordinates_match_hand_computed_values_and_are_exact_at_the_bounds():
+    np.testing.assert_allclose(SPACE.from_unit(np.array([[0.0, 0.5, -0.5, 0.0, 0.5]])), [[0, 10, -10, 4, 5.5]])
+    np.testing.assert_array_equal(SPACE.from_unit(np.ones((1, 5))), [SPACE.high])
+    np.testing.assert_array_equal(SPACE.from_unit(-np.ones((1, 5))), [SPACE.low])
+    np.testing.assert_array_equal(SPACE.to_unit(SPACE.high), np.ones(5))
+
+
+@settings(derandomize=True, deadline=None)
+@given(arrays(np.float64, (3, 5), elements=st.floats(-1e6, 1e6)))
+def test_clipped_genomes_pass_the_check_and_clipping_twice_changes_nothing(genomes):
+    clipped = SPACE.clip(genomes)
+    SPACE.check(clipped)
+    np.testing.assert_array_equal(SPACE.clip(clipped), clipped)
+
+
+def test_samples_are_inside_and_fill_the_box():
+    genomes = SPACE.sample(np.random.default_rng(1), 4000)
+    SPACE.check(genomes)
+    np.testing.assert_allclose(SPACE.to_unit(genomes).mean(axis=0), 0.0, atol=0.05)
+    np.testing.assert_allclose(SPACE.to_unit(genomes).var(axis=0), 1 / 3, atol=0.03)
+
+
+@pytest.mark.parametrize("value", [np.nan, 7.5, -np.inf])
+def test_check_names_the_first_offending_gene(value):
+    genomes = np.tile(0.5 * (SPACE.low + SPACE.high), (3, 1))
+    genomes[1, 4] = genomes[2, 0] = value
+    with pytest.raises(ValueError, match=rf"genomes\[1, 4\] = {value} of block 'delay_ms' is outside \[1.0, 7.0\]"):
+        SPACE.check(genomes)
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 4), (1, 2, 5)])
+def test_check_refuses_another_shape(shape):
+    with pytest.raises(ValueError, match=r"must be \(n, 5\)"):
+        SPACE.check(np.ones(shape))

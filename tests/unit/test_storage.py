@@ -1,0 +1,205 @@
+"""Run folders: atomic files, checkpoints that fall back, records that merge, spikes that others can read."""
+
+import errno
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import storage
+from experiments.storage import RunFolder, StorageError, write_text
+from snn.nest_network import Spikes
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunFolder.create(tmp_path / "runs" / "a", "seed = 1\n", {"seed": 1})
+
+
+def record(generation, n=3):
+    failures = np.array(["Traceback …\nValueError: ü"] if generation == 1 else [], dtype=np.str_)
+    return {
+        "individuals": {"fitness": np.arange(n) + 0.5 * generation, "genome": np.full((n, 4), float(generation))},
+        "failures": {"traceback": failures},
+        "generations": {"generation": np.array([generation])},
+    }
+
+
+STATE = {
+    "optimizer": {
+        "population": np.arange(6.0).reshape(2, 3),
+        "rng": {"state": {"state": 2**127 + 1, "inc": 3}, "bit_generator": "PCG64"},
+        "is_asked": False,
+    },
+    "progress": {"generation": 4, "best_fitness": -np.inf, "best_genome": np.empty(0)},
+}
+
+
+def assert_equal_state(ours, expected):
+    assert ours.keys() == expected.keys()
+    for key, value in expected.items():
+        if isinstance(value, dict):
+            assert_equal_state(ours[key], value)
+        elif isinstance(value, np.ndarray):
+            np.testing.assert_array_equal(ours[key], value)
+            assert ours[key].dtype == value.dtype
+        else:
+            assert ours[key] == value
+            assert type(ours[key]) is type(value)
+
+
+def test_a_run_folder_that_exists_is_refused_and_untouched(run):
+    before = sorted(run.path.rglob("*"))
+    with pytest.raises(StorageError, match=r"exists already: continue it with --resume .* --name"):
+        RunFolder.create(run.path, "seed = 2\n", {})
+    assert sorted(run.path.rglob("*")) == before
+    assert (run.path / "config.toml").read_text() == "seed = 1\n"
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"cannot be made: .*--runs"):
+        RunFolder.create(tmp_path / "file" / "run", "", {})
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(StorageError, match=r"no run folder: it has no config.toml"):
+        RunFolder(tmp_path)
+
+
+def test_two_processes_cannot_use_one_run(run):
+    with run.lock(), pytest.raises(StorageError, match="in use by another process"), run.lock():
+        pass
+    with run.lock():
+        pass
+
+
+def test_state_survives_the_round_trip_with_types_and_large_integers(run):
+    run.write_checkpoint(4, STATE)
+    state, refused = run.read_checkpoint()
+    assert refused == []
+    assert_equal_state(state, STATE)
+
+
+def test_a_run_without_checkpoint_starts_afresh(run):
+    assert run.read_checkpoint() == (None, [])
+
+
+def test_the_last_three_checkpoints_are_kept(run):
+    for generation in range(1, 7):
+        run.write_checkpoint(generation, {"generation": generation})
+    assert [int(path.name[4:10]) for path in sorted((run.path / "checkpoints").iterdir())] == [4, 5, 6]
+    assert run.read_checkpoint()[0] == {"generation": 6}
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "flip", "text"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(run, damage):
+    run.write_checkpoint(1, STATE)
+    run.write_checkpoint(2, {"generation": 2})
+    newest = max((run.path / "checkpoints").iterdir())
+    content = bytearray(newest.read_bytes())
+    for position in np.random.default_rng(0).integers(len(content), size=20).tolist():
+        damaged = {
+            "empty": b"",
+            "cut": bytes(content[:position]),
+            "flip": bytes(content[:position]) + bytes([content[position] ^ 1]) + bytes(content[position + 1 :]),
+            "text": b"not HDF5",
+        }[damage]
+        newest.write_bytes(damaged)
+        state, refused = run.read_checkpoint()
+        assert_equal_state(state, STATE)
+        assert len(refused) == 1
+        assert newest.name in refused[0]
+
+
+def test_only_damaged_checkpoints_are_an_error_with_their_names(run):
+    run.write_checkpoint(1, STATE)
+    path = next((run.path / "checkpoints").iterdir())
+    path.write_bytes(b"")
+    with pytest.raises(StorageError, match=f"no checkpoint of .* can be read. {path.name} is damaged"):
+        run.read_checkpoint()
+
+
+def test_a_full_disk_keeps_the_old_file_and_leaves_nothing_half_written(run, monkeypatch):
+    run.write_checkpoint(1, STATE)
+    before = sorted(run.path.rglob("*"))
+
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(storage, "_sync", full)
+    with pytest.raises(OSError, match="No space left"):
+        run.write_checkpoint(2, STATE)
+    with pytest.raises(OSError, match="No space left"):
+        run.write_generation(0, record(0))
+    assert sorted(run.path.rglob("*")) == before
+    assert_equal_state(run.read_checkpoint()[0], STATE)
+
+
+def test_records_read_the_same_before_and_after_merging(run):
+    for generation in range(3):
+        run.write_generation(generation, record(generation))
+    before = run.read_results()
+    run.merge()
+    after = run.read_results()
+    assert list((run.path / "generations").iterdir()) == []
+    np.testing.assert_array_equal(before["individuals"]["fitness"], [0, 1, 2, 0.5, 1.5, 2.5, 1, 2, 3])
+    assert before["failures"]["traceback"].tolist() == ["Traceback …\nValueError: ü"]
+    for table, columns in before.items():
+        for column, values in columns.items():
+            np.testing.assert_array_equal(after[table][column], values)
+
+
+def test_a_generation_that_is_repeated_after_a_kill_is_stored_once(run):
+    run.write_generation(0, record(0))
+    run.merge()
+    run.write_generation(0, record(0))
+    run.write_generation(1, record(1))
+    assert run.read_results()["generations"]["generation"].tolist() == [0, 1]
+    run.merge()
+    assert run.read_results()["generations"]["generation"].tolist() == [0, 1]
+
+
+def test_long_runs_merge_on_the_way_so_that_files_stay_few(run, monkeypatch):
+    monkeypatch.setattr(storage, "_MERGE_EVERY", 5)
+    for generation in range(12):
+        run.write_generation(generation, record(generation))
+        assert len(list((run.path / "generations").iterdir())) < 5
+    assert run.read_results()["generations"]["generation"].tolist() == list(range(12))
+
+
+def test_text_is_replaced_as_a_whole(tmp_path):
+    write_text(tmp_path / "a.txt", "one")
+    write_text(tmp_path / "a.txt", "two")
+    assert (tmp_path / "a.txt").read_text() == "two"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_libsonata_reads_the_spikes(run):
+    libsonata = pytest.importorskip("libsonata")
+    rng = np.random.default_rng(0)
+    steps = np.sort(rng.integers(1, 40000, size=50000))
+    trains = {
+        "hidden": Spikes(steps, rng.integers(0, 300, size=50000), 1.0),
+        "output": Spikes(steps[:100], rng.integers(0, 60, size=100), 0.1),
+        "input": Spikes(np.empty(0, int), np.empty(0, int), 1.0),
+    }
+    run.write_spikes(3, trains, {"generation": 3})
+    path = run.path / "spikes" / "gen_000003.h5"
+    reader = libsonata.SpikeReader(str(path))
+    assert set(reader.get_population_names()) == set(trains)
+    for name, spikes in trains.items():
+        population = reader[name]
+        assert population.sorting == "by_time"
+        read = np.array(population.get(), dtype=[("node", int), ("time", float)])
+        np.testing.assert_array_equal(read["node"], spikes.neurons)
+        np.testing.assert_array_equal(np.rint(read["time"] / spikes.resolution_ms), spikes.steps)
+    assert path.stat().st_size < 50000 * 16 / 2
+
+
+def test_no_module_can_load_pickled_objects():
+    for package in ("snn", "envs", "optim", "experiments"):
+        for source in (Path(storage.__file__).parents[1] / package).rglob("*.py"):
+            text = source.read_text()
+            assert "pickle.load" not in text
+            assert "allow_pickle=True" not in text
