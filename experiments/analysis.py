@@ -55,6 +55,7 @@ def plot_fitness(generations: Mapping[str, NDArray[Any]], path: Path, title: str
     bottom.plot(x, generations["food"], color="C1", label="best of generation")
     bottom.plot(x, generations["mean_food"], color="C0", label="mean")
     bottom.set(ylabel="food in the nest", xlabel="generation")
+    bottom.xaxis.get_major_locator().set_params(integer=True)
     _save(figure, path)
     return True
 

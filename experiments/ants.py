@@ -19,6 +19,7 @@ import argparse
 import dataclasses
 import datetime
 import re
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -35,12 +36,12 @@ from experiments.config import (
 from experiments.evaluate import evaluate_file, read_genomes
 from experiments.provenance import collect_provenance, git_commit
 from experiments.rollout import make_colony_task
-from experiments.run import AllFailedError, evolve, say
+from experiments.run import GenerationFailedError, evolve, say
 from experiments.storage import RunFolder, StorageError
-from optim.evaluators import Evaluator, MakeTask, MpiUnavailableError, launch, mpi_library
+from optim.evaluators import Evaluator, MpiUnavailableError, is_first_rank, launch, mpi_library
 from snn.nest_kernel import NestUnavailableError
 
-MakeEvaluator = Callable[[MakeTask, Any], Evaluator]
+MakeEvaluator = Callable[[Any], Evaluator]
 
 _HELP = {
     "optimizer": "ga, es or enkf",
@@ -48,7 +49,7 @@ _HELP = {
     "generations": "generations in all; a resumed run may be given more",
     "episodes": "episodes per individual and generation",
     "seed": "root of all random numbers",
-    "common_seeds": "true: all individuals of a generation forage in the same worlds",
+    "worlds": "new worlds for every individual, every generation, or one set for the whole run",
     "record_spikes": "keep the spikes of the best individual of every generation",
     "preset": "published_training or published_test",
 }
@@ -67,6 +68,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", metavar="NAME", help="name of the run folder; default: optimizer, seed, time")
     parser.add_argument("--resume", type=Path, metavar="RUN", help="continue the run in this folder")
     parser.add_argument("--evaluate", type=Path, metavar="FILE", help="npz file with weights and delays, each (n, S)")
+    parser.add_argument("--genome", type=int, metavar="ROW", help="evaluate only this row of the file, from 0")
     parser.add_argument("--out", type=Path, default=Path("scores.csv"), metavar="FILE", help="scores of --evaluate")
     groups = {"": parser.add_argument_group("settings")}
     for name, default in leaves(AntsConfig()):
@@ -86,13 +88,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of every rank; returns the exit code (see `experiments.process`)."""
     process.catch_stop_signals()
     try:
+        commit = git_commit() if is_first_rank() else ""  # before MPI: it starts a process
         # Rank 0 alone reads the command line, so that help and errors appear once.
-        return launch(lambda make_evaluator: _main(arguments, make_evaluator), make_colony_task)
+        return launch(lambda make_evaluator: _main(arguments, make_evaluator, commit), make_colony_task)
     except MpiUnavailableError as error:
         return _report(error, process.EXIT_UNAVAILABLE)
+    except Exception:  # one process; with several ranks `launch` has ended them all
+        traceback.print_exc()
+        return process.EXIT_INTERNAL
 
 
-def _main(arguments: Sequence[str] | None, make_evaluator: MakeEvaluator) -> int:
+def _main(arguments: Sequence[str] | None, make_evaluator: MakeEvaluator, commit: str) -> int:
     """What rank 0 does; expected errors become one message and an exit code."""
     try:
         options = vars(make_parser().parse_args(arguments))
@@ -100,15 +106,15 @@ def _main(arguments: Sequence[str] | None, make_evaluator: MakeEvaluator) -> int
         if options["evaluate"] is not None:
             return _evaluate(options, flags, make_evaluator)
         if options["resume"] is not None:
-            return _resume(options, flags, make_evaluator)
-        return _start(options, flags, make_evaluator)
+            return _resume(options, flags, make_evaluator, commit)
+        return _start(options, flags, make_evaluator, commit)
     except SystemExit as error:  # --help
         return int(error.code or 0)
     except ConfigError as error:
         return _report(error, process.EXIT_USAGE)
     except NestUnavailableError as error:
         return _report(error, process.EXIT_UNAVAILABLE)
-    except AllFailedError as error:
+    except GenerationFailedError as error:
         return _report(error, process.EXIT_INTERNAL)
     except StorageError as error:
         return _report(error, process.EXIT_CANNOT_CREATE)
@@ -116,19 +122,16 @@ def _main(arguments: Sequence[str] | None, make_evaluator: MakeEvaluator) -> int
         return _report(error, process.EXIT_IO)
 
 
-def _start(options: dict[str, Any], flags: dict[str, Any], make_evaluator: MakeEvaluator) -> int:
+def _start(options: dict[str, Any], flags: dict[str, Any], make_evaluator: MakeEvaluator, commit: str) -> int:
     config = load_config(options["config"], flags)
     path = options["runs"] / _run_name(options["name"], config)
     if path.exists():
         raise StorageError(f"{path} exists already: continue it with --resume {path}, or choose another --name.")
-    commit = git_commit()
-    evaluator = make_evaluator(make_colony_task, config_to_dict(config))
-    provenance = collect_provenance(config.seed, evaluator.n_ranks, mpi_library(), commit)
-    run = RunFolder.create(path, config_to_toml(config), provenance)
-    return _evolve(config, run, evaluator)
+    evaluator = make_evaluator(config_to_dict(config))
+    return _evolve(config, RunFolder.create(path, config_to_toml(config)), evaluator, commit)
 
 
-def _resume(options: dict[str, Any], flags: dict[str, Any], make_evaluator: MakeEvaluator) -> int:
+def _resume(options: dict[str, Any], flags: dict[str, Any], make_evaluator: MakeEvaluator, commit: str) -> int:
     run = RunFolder(options["resume"])
     saved = load_config(run.path / "config.toml", {})
     config = load_config(options["config"] or run.path / "config.toml", flags)
@@ -136,15 +139,16 @@ def _resume(options: dict[str, Any], flags: dict[str, Any], make_evaluator: Make
     if different:
         listed = "; ".join(f"{name}: {old!r} -> {new!r}" for name, (old, new) in different.items())
         raise ConfigError(f"{run.path} was started with another configuration ({listed}). Start a new run for it.")
-    return _evolve(config, run, make_evaluator(make_colony_task, config_to_dict(config)))
+    return _evolve(config, run, make_evaluator(config_to_dict(config)), commit)
 
 
-def _evolve(config: AntsConfig, run: RunFolder, evaluator: Evaluator) -> int:
+def _evolve(config: AntsConfig, run: RunFolder, evaluator: Evaluator, commit: str) -> int:
     say(
         f"{config.optimizer}, {config.population} individuals × {config.episodes} episodes of {config.env.n_ticks} "
         f"ticks, {config.generations} generations, {evaluator.n_ranks} ranks: {run.path}"
     )
     with run.lock():
+        run.add_provenance(collect_provenance(config.seed, evaluator.n_ranks, mpi_library(), commit))
         return evolve(config, run, evaluator)
 
 
@@ -152,10 +156,10 @@ def _evaluate(options: dict[str, Any], flags: dict[str, Any], make_evaluator: Ma
     if options["out"].exists():
         raise StorageError(f"{options['out']} exists already: remove it or choose another --out.")
     config = load_config(options["config"], flags)
-    genomes, n_hidden, published = read_genomes(options["evaluate"])
-    # All genomes meet the same worlds, so that their scores can be compared.
-    config = dataclasses.replace(config, common_seeds=True, brain=dataclasses.replace(config.brain, n_hidden=n_hidden))
-    evaluator = make_evaluator(make_colony_task, config_to_dict(config))
+    genomes, n_hidden, published = read_genomes(options["evaluate"], options["genome"])
+    # All genomes meet the same worlds, which no run with this seed has seen.
+    config = dataclasses.replace(config, worlds="held_out", brain=dataclasses.replace(config.brain, n_hidden=n_hidden))
+    evaluator = make_evaluator(config_to_dict(config))
     return evaluate_file(config, genomes, published, evaluator, options["out"])
 
 

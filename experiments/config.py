@@ -15,6 +15,7 @@ from typing import Any
 import tomli_w
 
 from envs.types import PRESETS, ForagingConfig, make_config
+from experiments.seeds import WORLDS
 from optim import EnKFConfig, ESConfig, GAConfig
 from snn import AntBrainConfig
 
@@ -41,7 +42,7 @@ class AntsConfig:
     generations: int = 100  # >= 1
     episodes: int = 1  # episodes per individual and generation, >= 1; fitness is their mean
     seed: int = 1  # root of all seeds, >= 0
-    common_seeds: bool = False  # True: all individuals of a generation forage in the same worlds
+    worlds: str = "individual"  # who meets the same worlds: "individual", "generation" or "run"; see experiments.seeds
     record_spikes: bool = False  # True: keep the spikes of the best individual of every generation
     preset: str = "published_training"  # world preset that [env] refines
     env: ForagingConfig = field(default_factory=lambda: make_config("published_training"))
@@ -64,6 +65,8 @@ class AntsConfig:
         for name in ("generations", "episodes"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)} is not allowed: it must be >= 1.")
+        if self.worlds not in WORLDS:
+            raise ConfigError(f"worlds={self.worlds!r} is unknown{_nearest(self.worlds, WORLDS)}")
         if self.seed < 0:
             raise ConfigError(f"seed={self.seed} is not allowed: it must be >= 0.")
         if self.brain.n_inputs != 11 or self.brain.n_outputs != 4:

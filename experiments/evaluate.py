@@ -23,12 +23,16 @@ from snn import load_published_genomes
 COLUMNS = ("genome", "episode", "seed", *MEASURES)
 
 
-def read_genomes(path: Path) -> tuple[Array, int, Array | None]:
+def read_genomes(path: Path, row: int | None) -> tuple[Array, int, Array | None]:
     """Genomes of an npz file, their hidden layer size, and the fitness the file says they had.
+
+    Parameters
+    ----------
+    row : the only genome to return, or None for all
 
     Raises
     ------
-    ConfigError : the file cannot be read or holds no genomes.
+    ConfigError : the file cannot be read, holds no genomes, or not that one.
     """
     try:
         genomes, n_hidden = load_published_genomes(path)
@@ -36,6 +40,10 @@ def read_genomes(path: Path) -> tuple[Array, int, Array | None]:
             published = data["fitness"] if "fitness" in data.files else None
     except (OSError, ValueError) as error:
         raise ConfigError(f"--evaluate {path}: {error}") from None
+    if row is not None:
+        if not 0 <= row < len(genomes):
+            raise ConfigError(f"--genome {row}: {path} holds rows 0 … {len(genomes) - 1}.")
+        genomes, published = genomes[row : row + 1], None
     return genomes, n_hidden, published
 
 

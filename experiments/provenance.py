@@ -16,7 +16,7 @@ _PACKAGES = ("stigmergy", "nest-simulator", "numpy", "numba", "gymnasium", "h5py
 
 
 def collect_provenance(seed: int, n_ranks: int, mpi_library: str, commit: str) -> dict[str, Any]:
-    """Plain values that tell how to repeat a run."""
+    """Plain values that tell how to repeat a start of a run."""
     return {
         "command": sys.argv,
         "started_utc": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),

@@ -11,10 +11,11 @@ import numpy as np
 from envs.foraging import AntForagingEnv
 from envs.types import N_ACTIONS
 from experiments.config import AntsConfig, config_from_dict
-from experiments.seeds import common_episode_seeds, episode_seeds
+from experiments.seeds import episode_seeds
 from optim.base import Array
 from optim.evaluators import Task, TaskFunction
 from snn import AntColonyBrain, decode
+from snn.nest_kernel import nest_version
 from snn.nest_network import Spikes
 
 # What an episode measures, in the order of the values of a task.
@@ -58,20 +59,23 @@ def run_episode(
 
 
 def task_seeds(config: AntsConfig, task: Task) -> tuple[int, int]:
-    """env_seed and nest_seed of a task under the seed policy of the config."""
-    if config.common_seeds:
-        return common_episode_seeds(config.seed, task.generation, task.episode)
-    return episode_seeds(config.seed, task.generation, task.individual, task.episode)
+    """env_seed and nest_seed of a task."""
+    return episode_seeds(config.seed, *task, worlds=config.worlds)
 
 
 def make_colony_task(settings: Mapping[str, Any]) -> TaskFunction:
-    """Task function of the ant study on any rank; also compiles the world, once, before work is handed out.
+    """Task function of the ant study on any rank; also compiles the world and loads NEST before work is handed out.
 
     Parameters
     ----------
     settings : nested plain values of an `AntsConfig`
+
+    Raises
+    ------
+    snn.nest_kernel.NestUnavailableError : NEST is missing or built with MPI.
     """
     config = config_from_dict(settings)
+    nest_version()
     env = AntForagingEnv(**dataclasses.asdict(config.env))
     env.reset(seed=0)
     env.step(np.zeros((config.env.n_ants, N_ACTIONS), dtype=np.int64))

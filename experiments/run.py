@@ -38,8 +38,8 @@ FITNESS, FOOD = MEASURES.index("fitness"), MEASURES.index("food")
 PICK_UPS = MEASURES.index("pick_ups")
 
 
-class AllFailedError(RuntimeError):
-    """Every individual of a generation failed: there is nothing to learn from."""
+class GenerationFailedError(RuntimeError):
+    """Too many individuals of a generation failed: there is nothing to learn from."""
 
 
 @dataclass
@@ -80,7 +80,8 @@ def colony_responses(measures: Array, world: ForagingConfig) -> Array:
     (n, 3) float64
     """
     most_food = max(world.total_food, 1)
-    scale = np.array([(world.food_gain + world.pick_up_gain) * most_food, most_food, most_food])
+    gain = world.food_gain + world.pick_up_gain or 1.0
+    scale = np.array([gain * most_food, most_food, most_food])
     return measures[:, [FITNESS, PICK_UPS, FOOD]] / scale
 
 
@@ -89,7 +90,7 @@ def evolve(config: AntsConfig, run: RunFolder, evaluator: Evaluator) -> int:
 
     Raises
     ------
-    AllFailedError : every individual of a generation failed; the checkpoint before it stays.
+    GenerationFailedError : too many individuals of a generation failed; the checkpoint before it stays.
     experiments.storage.StorageError : no checkpoint can be read.
     """
     optimizer = make_optimizer(config)
@@ -110,7 +111,7 @@ def evolve(config: AntsConfig, run: RunFolder, evaluator: Evaluator) -> int:
         run.write_checkpoint(progress.generation, {"optimizer": optimizer.state_dict(), "progress": vars(progress)})
         done, left = progress.generation - started_at, config.generations - progress.generation
         say(_generation_line(tables, eta=(time.monotonic() - start) / done * left))
-        if is_stop_requested():
+        if is_stop_requested() and left:
             code = EXIT_STOPPED
     _finish(config, run, progress)
     if code == EXIT_STOPPED:
@@ -152,10 +153,13 @@ def _run_generation(
     episodes = np.array([_values(result) for result in results]).reshape(len(genomes), config.episodes, -1)
     measures = mean_over_episodes(episodes)
     evaluations = Evaluations(measures[:, FITNESS], colony_responses(measures, config.env))
-    if evaluations.failed.all():
+    n_failed = int(evaluations.failed.sum())
+    # The filter needs a covariance, the others one individual that works.
+    if len(genomes) - n_failed < (2 if config.optimizer == "enkf" else 1):
         first = next(result for result in results if result.error)
-        raise AllFailedError(
-            f"all {len(genomes)} individuals of generation {progress.generation} failed.\n{first.error}"
+        raise GenerationFailedError(
+            f"{n_failed} of {len(genomes)} individuals of generation {progress.generation} failed, too many to go on; "
+            f"the first:\n{first.error}"
         )
     optimizer.tell(genomes, evaluations)
     best = int(np.nanargmax(evaluations.fitness))

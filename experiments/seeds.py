@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import numpy as np
 
+# Who meets the same worlds: nobody (as published), everyone within a generation, everyone in the whole run, or everyone
+# in an evaluation, whose worlds no run has seen.
+WORLDS = ("individual", "generation", "run", "held_out")
 
-def episode_seeds(root: int, generation: int, individual: int, episode: int) -> tuple[int, int]:
+
+def episode_seeds(root: int, generation: int, individual: int, episode: int, worlds: str) -> tuple[int, int]:
     """Seeds of one episode of one individual.
+
+    Parameters
+    ----------
+    worlds : one of `WORLDS`
 
     Returns
     -------
     env_seed, nest_seed : int; NEST takes 1 … 2**32 - 1
     """
-    return _pair(np.random.SeedSequence(root, spawn_key=(generation, individual, episode)))
-
-
-def common_episode_seeds(root: int, generation: int, episode: int) -> tuple[int, int]:
-    """Seeds of an episode that all individuals of a generation share (common random numbers)."""
-    return _pair(np.random.SeedSequence(root, spawn_key=(generation, episode)))
+    # Keys of different length or beginning never meet.
+    key = {
+        "individual": (generation, individual, episode),
+        "generation": (generation, episode),
+        "run": (0, 0, 0, episode),
+        "held_out": (1, 0, 0, episode),
+    }[worlds]
+    words = np.random.SeedSequence(root, spawn_key=key).generate_state(2)
+    env_seed, nest_seed = (int(word) for word in words)
+    return env_seed, nest_seed % (2**32 - 1) + 1
 
 
 def optimizer_seed(root: int) -> np.random.SeedSequence:
@@ -28,8 +40,3 @@ def optimizer_seed(root: int) -> np.random.SeedSequence:
 def initial_rng(root: int) -> np.random.Generator:
     """Generator of the first generation, the same for every optimizer."""
     return np.random.default_rng(np.random.SeedSequence(root, spawn_key=(1,)))
-
-
-def _pair(sequence: np.random.SeedSequence) -> tuple[int, int]:
-    env_seed, nest_seed = (int(word) for word in sequence.generate_state(2))
-    return env_seed, nest_seed % (2**32 - 1) + 1

@@ -61,7 +61,7 @@ class RunFolder:
             raise StorageError(f"{path} is no run folder: it has no config.toml. Give the folder of an earlier run.")
 
     @classmethod
-    def create(cls, path: Path, config_toml: str, provenance: Mapping[str, Any]) -> RunFolder:
+    def create(cls, path: Path, config_toml: str) -> RunFolder:
         """Make a new run folder.
 
         Raises
@@ -76,9 +76,14 @@ class RunFolder:
             raise StorageError(f"{path} cannot be made: {error.strerror}. Choose another folder with --runs.") from None
         for name in ("generations", "checkpoints", "spikes"):
             (path / name).mkdir()
-        write_text(path / "provenance.json", json.dumps(provenance, indent=2) + "\n")
         write_text(path / "config.toml", config_toml)
         return cls(path)
+
+    def add_provenance(self, start: Mapping[str, Any]) -> None:
+        """Append one start or resumption to ``provenance.json``, a list."""
+        path = self.path / "provenance.json"
+        earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        write_text(path, json.dumps([*earlier, start], indent=2) + "\n")
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

@@ -21,8 +21,10 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 EXIT_INTERNAL = 70
-# Environment variables that tell how many processes a launcher started, and prefixes that tell there is a launcher.
+# Environment variables that tell how many processes a launcher started, the number of this one, and prefixes that tell
+# there is a launcher.
 _SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS")
+_RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID")
 _LAUNCHER_PREFIXES = ("OMPI_", "PMI_", "PMIX_", "MPI_LOCAL", "PALS_", "SLURM_STEP", "FLUX_")
 
 
@@ -229,15 +231,16 @@ class MPIEvaluator:
                 free.append(rank)
 
 
-def launch(main: Callable[[Callable[[MakeTask, Any], Evaluator]], int], make_task: MakeTask) -> int:
+def launch(main: Callable[[Callable[[Any], Evaluator]], int], make_task: MakeTask) -> int:
     """Run `main` on rank 0 while all other ranks serve its evaluator; in one process just run `main`.
 
-    An exception outside a task is printed and ends all ranks at once: without that, the others would wait for ever.
+    With several ranks an exception outside a task is printed and ends all of them at once: without that, the others
+    would wait for ever.
 
     Parameters
     ----------
-    main : gets ``make_evaluator(make_task, settings)`` and returns the exit code of all ranks
-    make_task : builds the task function on the ranks that serve
+    main : gets ``make_evaluator(settings)`` and returns the exit code of all ranks
+    make_task : builds the task function from the settings, on every rank
 
     Returns
     -------
@@ -249,11 +252,11 @@ def launch(main: Callable[[Callable[[MakeTask, Any], Evaluator]], int], make_tas
     """
     comm = _communicator()
     if comm is None:
-        return main(lambda make, settings: SerialEvaluator(make(settings)))
+        return main(lambda settings: SerialEvaluator(make_task(settings)))
     try:
         if comm.rank > 0:
             return _serve(comm, make_task)
-        code = main(lambda make, settings: MPIEvaluator(comm, make, settings))
+        code = main(lambda settings: MPIEvaluator(comm, make_task, settings))
         for rank in range(1, comm.size):
             _send(comm, (_STOP, code), rank)
         return code
@@ -262,6 +265,11 @@ def launch(main: Callable[[Callable[[MakeTask, Any], Evaluator]], int], make_tas
         sys.stderr.flush()
         comm.Abort(EXIT_INTERNAL)
         raise
+
+
+def is_first_rank() -> bool:
+    """Whether the launcher, if any, calls this process rank 0; known before MPI is initialised."""
+    return all(os.environ.get(name, "0") == "0" for name in _RANK_VARIABLES)
 
 
 def mpi_library() -> str:

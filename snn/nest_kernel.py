@@ -134,7 +134,7 @@ class Kernel:
         )
 
     def record(self, recorder_id: int, node_ids: IntArray, delay_ms: float) -> None:
-        """Send the spikes of nodes to a recorder; `delay_ms` only has to be a delay the network allows."""
+        """Send the spikes of nodes to a recorder; `delay_ms` also bounds the length of NEST's time slices."""
         n = node_ids.size
         self._connect_arrays(node_ids, np.full(n, recorder_id), np.ones(n), np.full(n, delay_ms))
 

@@ -75,7 +75,9 @@ class NestNetwork:
         self._kernel.connect(self._connections, self._first_id)
         self._recorder, recorder_id = self._kernel.create("spike_recorder", 1, {})
         recorded = np.arange(self.n_neurons) if self._has_recording else self._counted
-        self._kernel.record(recorder_id, recorded + self._first_id, self._connections.delay_ms.min())
+        # NEST runs in slices of the shortest delay; the recorder's own keeps them at 1 ms, whatever the synapses have.
+        slice_ms = min(1.0, self._connections.delay_ms.min())
+        self._kernel.record(recorder_id, recorded + self._first_id, slice_ms)
         # Column of a sender in `spike_counts`; senders that are only recorded fall into one surplus column.
         self._column = np.full(self._first_id + self.n_neurons, self._counted.size, dtype=np.int64)
         self._column[self._counted + self._first_id] = np.arange(self._counted.size)
@@ -93,7 +95,7 @@ class NestNetwork:
             self._kernel.set_status(handle, {"I_e": I_e})
 
     def run(self, duration_ms: float) -> None:
-        """Advance the network; the duration is a multiple of the shortest delay.
+        """Advance the network; the duration is a multiple of 1 ms and of the shortest delay.
 
         Raises
         ------

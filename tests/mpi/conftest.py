@@ -31,9 +31,10 @@ def pytest_collection_modifyitems(items):
 class Job:
     """A started job with all its ranks in one process group."""
 
-    def __init__(self, folder, n_ranks, arguments, env=None):
+    def __init__(self, folder, n_ranks, arguments, env=None, launcher=None):
         self.folder = folder
-        launcher = [str(MPIRUN), "-n", str(n_ranks)] if n_ranks else []
+        if launcher is None:
+            launcher = [str(MPIRUN), "-n", str(n_ranks)] if n_ranks else []
         # No coverage of a launcher that started pytest itself.
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PMI_", "OMPI_", "MPI_"))}
         self.process = subprocess.Popen(

@@ -22,7 +22,7 @@ def make_task(settings):
 
 def main(make_evaluator):
     what = sys.argv[1]
-    evaluator = make_evaluator(make_task, what)
+    evaluator = make_evaluator(what)
     if what == "raise on rank 0":
         raise RuntimeError("outside of any individual")
     genomes = np.arange(14.0).reshape(7, 2)

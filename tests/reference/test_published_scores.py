@@ -10,7 +10,7 @@ from envs.foraging import AntForagingEnv
 from envs.types import make_config
 from experiments.config import AntsConfig
 from experiments.rollout import MEASURES, run_episode
-from experiments.seeds import common_episode_seeds
+from experiments.seeds import episode_seeds
 from snn import AntBrainConfig, load_published_genomes
 
 pytestmark = [pytest.mark.nest, pytest.mark.data]
@@ -27,7 +27,8 @@ def scores(genome, brain, n_seeds, **world):
     env_config = make_config("published_test", **world)
     config = dataclasses.replace(AntsConfig(), preset="published_test", env=env_config, brain=brain)
     env = AntForagingEnv(**dataclasses.asdict(env_config))
-    return np.array([run_episode(genome, config, env, common_episode_seeds(2024, 0, k)).values for k in range(n_seeds)])
+    seeds = [episode_seeds(2024, 0, 0, episode, "held_out") for episode in range(n_seeds)]
+    return np.array([run_episode(genome, config, env, pair).values for pair in seeds])
 
 
 def assert_within_three_standard_errors(ours, published):

@@ -1,6 +1,7 @@
 """The command line of the ant study, in one process, on a world of a few ticks."""
 
 import csv
+import json
 import signal
 from pathlib import Path
 
@@ -94,14 +95,10 @@ def test_the_same_seed_repeats_and_another_does_not():
     assert not np.array_equal(first["individuals"]["genome"][0], other["individuals"]["genome"][0])
 
 
-def test_common_seeds_give_all_individuals_of_a_generation_the_same_worlds():
-    main([*TINY, "--generations", "2", "--episodes", "2", "--name", "a", "--common-seeds"])
-    episodes = results(_path("a"))["episodes"]
-    for generation in (0, 1):
-        for episode in (0, 1):
-            chosen = (episodes["generation"] == generation) & (episodes["episode"] == episode)
-            assert len(set(episodes["env_seed"][chosen])) == 1
-    assert len(set(episodes["env_seed"])) == 4
+@pytest.mark.parametrize(("worlds", "n_worlds"), [("individual", 16), ("generation", 4), ("run", 2)])
+def test_worlds_are_shared_within_a_generation_or_the_run(worlds, n_worlds):
+    main([*TINY, "--generations", "2", "--episodes", "2", "--name", "a", "--worlds", worlds, "--ga.reevaluate", "all"])
+    assert len(set(results(_path("a"))["episodes"]["env_seed"])) == n_worlds
 
 
 def test_evaluating_the_best_genome_writes_one_row_per_episode(capsys):
@@ -120,6 +117,10 @@ def test_evaluating_the_best_genome_writes_one_row_per_episode(capsys):
         assert float(row["fitness"]) == pytest.approx(220 * int(row["food"]) + 1.5 * int(row["pick_ups"]) - costs)
     assert "Spearman" in capsys.readouterr().out
     assert main(arguments) == process.EXIT_CANNOT_CREATE
+    assert main([*arguments[:-3], "one.csv", "--genome", "2", "--env.n_ticks", "30"]) == process.EXIT_DONE
+    assert len(Path("one.csv").read_text().splitlines()) == 3
+    assert main(["--evaluate", "genomes.npz", "--genome", "3"]) == process.EXIT_USAGE
+    assert "genomes.npz holds rows 0 … 2" in capsys.readouterr().err
     assert main(["--evaluate", "runs/a/best.npz", "--episodes", "1", "--env.n_ticks", "30"]) == process.EXIT_DONE
 
 
@@ -200,8 +201,41 @@ def test_a_generation_without_survivors_stops_with_the_first_reason(monkeypatch,
     monkeypatch.setattr(rollout, "run_episode", broken)
     assert main([*TINY, "--generations", "2", "--name", "a"]) == process.EXIT_INTERNAL
     error = capsys.readouterr().err
-    assert "all 4 individuals of generation 0 failed" in error
+    assert "4 of 4 individuals of generation 0 failed" in error
     assert "no ant survived" in error
+
+
+def test_an_ensemble_with_one_survivor_stops_with_the_first_reason(monkeypatch, capsys):
+    from experiments import rollout
+
+    original = rollout.run_episode
+    survivors = iter([True])
+
+    def fragile(*arguments, **options):
+        if next(survivors, False):
+            return original(*arguments, **options)
+        raise RuntimeError("no ant survived")
+
+    monkeypatch.setattr(rollout, "run_episode", fragile)
+    assert main([*TINY, "--optimizer", "enkf", "--generations", "2", "--name", "a"]) == process.EXIT_INTERNAL
+    assert "3 of 4 individuals of generation 0 failed" in capsys.readouterr().err
+
+
+def test_every_start_of_a_run_is_in_its_provenance():
+    main([*TINY, "--generations", "1", "--name", "a"])
+    main(["--resume", "runs/a", "--generations", "2"])
+    starts = json.loads((_path("a") / "provenance.json").read_text())
+    assert len(starts) == 2
+    assert all(start["versions"]["nest-simulator"].startswith("3.") for start in starts)
+
+
+def test_a_missing_simulator_is_told_before_anything_is_written(run_python, tmp_path):
+    code = "import sys; sys.modules['nest'] = None; from experiments.ants import main; sys.exit(main(['--name', 'a']))"
+    done = run_python("-c", code)
+    assert done.returncode == process.EXIT_UNAVAILABLE
+    assert done.stderr.startswith("error: NEST cannot be imported")
+    assert "pip install 'nest-simulator" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_help_names_every_section(capsys):

@@ -46,7 +46,13 @@ def test_flags_override_the_file_and_the_file_overrides_the_preset(toml):
 
 
 def test_written_config_reads_back_to_the_same_value(toml):
-    flags = {"env.piles": "[[70, 20]]", "brain.neuron.tau_m": "12.5", "common_seeds": True, "optimizer": "enkf"}
+    flags = {
+        "env.piles": "[[70, 20]]",
+        "brain.neuron.tau_m": "12.5",
+        "record_spikes": True,
+        "worlds": "run",
+        "optimizer": "enkf",
+    }
     config = load_config(None, flags)
     assert config.env.piles == ((70, 20),)
     assert load_config(toml(config_to_toml(config)), {}) == config
@@ -76,6 +82,7 @@ def test_shipped_configs_are_valid(name):
         ("population = 1", "population=1 is too small: ga needs >= 2"),
         ("population = 4\n[ga]\nn_elite = 4", "ga needs >= 5"),
         ('optimizer = "es"\npopulation = 5', "population=5 is odd"),
+        ('worlds = "generations"', "worlds='generations' is unknown, did you mean 'generation'"),
         ("generations = 0", "generations=0 .* >= 1"),
         ("episodes = -1", "episodes=-1"),
         ("seed = -1", "seed=-1 .* >= 0"),

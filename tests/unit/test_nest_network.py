@@ -126,6 +126,19 @@ def test_the_startup_transient_can_be_switched_off():
     assert brain.spikes()["input"].steps.size == 0
 
 
+@pytest.mark.parametrize("delay_ms", [3.0, 5.0, 7.0])
+def test_a_brain_whose_delays_are_all_long_runs_and_answers_later(delay_ms):
+    config = AntBrainConfig()
+    weights, _ = decode(random_genomes(config, 1, np.random.default_rng(1))[0], config)
+
+    def first_hidden_spike(delay):
+        brain = AntColonyBrain(np.abs(weights), np.full_like(weights, delay), 1, config, has_recording=True)
+        brain.act(np.ones((1, 11), dtype=np.int8))
+        return brain.spikes()["hidden"].steps[0]
+
+    assert first_hidden_spike(delay_ms) - first_hidden_spike(1.0) == delay_ms - 1.0
+
+
 def test_a_network_refuses_to_run_after_another_was_built():
     first = _pair()
     second = _pair()

@@ -3,24 +3,40 @@
 import itertools
 
 import numpy as np
+import pytest
 
-from experiments.seeds import common_episode_seeds, episode_seeds, initial_rng, optimizer_seed
+from experiments.seeds import WORLDS, episode_seeds, initial_rng, optimizer_seed
 
 
 def test_seeds_differ_between_all_identities_and_lie_in_nests_range():
-    identities = list(itertools.product(range(3), range(5), range(8), range(4)))
-    seeds = [episode_seeds(*identity) for identity in identities]
-    seeds += [common_episode_seeds(root, generation, episode) for root, generation, _, episode in identities[::8]]
-    assert len({env for env, _ in seeds}) == len({nest for _, nest in seeds}) == len(set(seeds))
+    individuals = [(*identity, "individual") for identity in itertools.product(range(3), range(5), range(8), range(4))]
+    generations = [(root, generation, 0, episode, "generation") for root, generation, _, episode, _ in individuals[::8]]
+    shared = [(root, 0, 0, episode, worlds) for root in range(3) for episode in range(4) for worlds in WORLDS[2:]]
+    identities = {*individuals, *generations, *shared}
+    seeds = {episode_seeds(*identity) for identity in identities}
+    assert len(seeds) == len({env for env, _ in seeds}) == len(identities)
     assert all(1 <= nest <= 2**32 - 1 for _, nest in seeds)
 
 
-def test_seeds_are_a_pure_function_of_the_identity():
-    assert episode_seeds(1, 2, 3, 4) == episode_seeds(1, 2, 3, 4)
-    # Frozen on purpose: a change here silently changes every published result of a seed.
-    sequence = np.random.SeedSequence(1, spawn_key=(2, 3, 4))
-    env_seed, nest_word = (int(word) for word in sequence.generate_state(2))
-    assert episode_seeds(1, 2, 3, 4) == (env_seed, nest_word % (2**32 - 1) + 1)
+@pytest.mark.parametrize(
+    ("worlds", "same", "other"),
+    [
+        ("individual", [], [(1, 2, 3), (2, 1, 3), (2, 2, 1)]),
+        ("generation", [(2, 0, 3), (2, 9, 3)], [(1, 2, 3), (2, 2, 1)]),
+        ("run", [(0, 0, 3), (9, 9, 3)], [(2, 2, 1)]),
+        ("held_out", [(0, 0, 3), (9, 9, 3)], [(2, 2, 1)]),
+    ],
+)
+def test_worlds_are_shared_as_said(worlds, same, other):
+    reference = episode_seeds(1, 2, 2, 3, worlds)
+    assert all(episode_seeds(1, *identity, worlds) == reference for identity in same)
+    assert all(episode_seeds(1, *identity, worlds) != reference for identity in other)
+
+
+def test_seeds_are_frozen():
+    # On purpose: a change here silently changes every published result of a seed.
+    env_seed, nest_word = (int(word) for word in np.random.SeedSequence(1, spawn_key=(2, 3, 4)).generate_state(2))
+    assert episode_seeds(1, 2, 3, 4, "individual") == (env_seed, nest_word % (2**32 - 1) + 1)
 
 
 def test_outer_loop_and_first_generation_draw_different_numbers():

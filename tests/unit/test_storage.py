@@ -13,7 +13,7 @@ from snn.nest_network import Spikes
 
 @pytest.fixture
 def run(tmp_path):
-    return RunFolder.create(tmp_path / "runs" / "a", "seed = 1\n", {"seed": 1})
+    return RunFolder.create(tmp_path / "runs" / "a", "seed = 1\n")
 
 
 def record(generation, n=3):
@@ -51,7 +51,7 @@ def assert_equal_state(ours, expected):
 def test_a_run_folder_that_exists_is_refused_and_untouched(run):
     before = sorted(run.path.rglob("*"))
     with pytest.raises(StorageError, match=r"exists already: continue it with --resume .* --name"):
-        RunFolder.create(run.path, "seed = 2\n", {})
+        RunFolder.create(run.path, "seed = 2\n")
     assert sorted(run.path.rglob("*")) == before
     assert (run.path / "config.toml").read_text() == "seed = 1\n"
 
@@ -59,7 +59,7 @@ def test_a_run_folder_that_exists_is_refused_and_untouched(run):
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match=r"cannot be made: .*--runs"):
-        RunFolder.create(tmp_path / "file" / "run", "", {})
+        RunFolder.create(tmp_path / "file" / "run", "")
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
