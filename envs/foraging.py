@@ -76,7 +76,9 @@ class AntForagingEnv(gymnasium.Env[NDArray[np.int8], IntArray]):
 
     def __init__(self, preset: str = "published_test", render_mode: str | None = None, **overrides: Any):
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise ValueError(f"render_mode={render_mode!r} is unknown: give None or one of {['rgb_array']}.")
+            raise ValueError(
+                f"render_mode={render_mode!r} is unknown: give None or one of {self.metadata['render_modes']}."
+            )
         self.config = make_config(preset, **overrides)
         self.render_mode = render_mode
         n_ants = self.config.n_ants

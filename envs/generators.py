@@ -12,10 +12,6 @@ def initial_state(config: ForagingConfig, rng: np.random.Generator) -> ForagingS
 
     The nest centre, the scattered food, the headings (whole degrees) and the seed of the in-episode shuffles are drawn
     from `rng`, in this order.
-
-    Raises
-    ------
-    ValueError : fewer free patches than scattered food units, or a pile on the nest centre.
     """
     shape = (config.height, config.width)
     columns, rows = np.meshgrid(np.arange(config.width), np.arange(config.height))
@@ -72,21 +68,11 @@ def _place_food(
     for x, y in config.piles:
         in_pile = np.hypot(columns - x, rows - y) < config.pile_radius
         food[in_pile & is_free] = config.food_per_patch
-    if food[start]:
-        raise ValueError(
-            f"ForagingConfig.piles={config.piles} cover the nest centre {start[::-1]} of this episode. "
-            "Move the piles, or narrow nest_x and nest_y."
-        )
     if config.n_scattered:
         distance = np.hypot(columns - config.scatter_centre[0], rows - config.scatter_centre[1])
         low, high = config.scatter_range
         is_candidate = (low < distance) & (distance < high) & is_free & (food == 0)
         is_candidate[start] = False
         candidates = np.flatnonzero(is_candidate)
-        if candidates.size < config.n_scattered:
-            raise ValueError(
-                f"ForagingConfig.n_scattered={config.n_scattered} units do not fit: {candidates.size} free patches lie "
-                f"between {low} and {high} of {config.scatter_centre}. Lower n_scattered or widen scatter_range."
-            )
         food.flat[rng.choice(candidates, size=config.n_scattered, replace=False)] = 1
     return food

@@ -10,7 +10,7 @@ import dataclasses
 import difflib
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
@@ -77,7 +77,7 @@ class ForagingConfig:
     width: int = 101  # grid columns x = 0 … width-1
     height: int = 61  # grid rows y = 0 … height-1
     arena: tuple[int, int, int, int] = (60, 100, 1, 60)  # x_min, x_max, y_min, y_max of the wall, inclusive
-    wall_margin: int = 2  # ants are clamped this many patches inside the outer edge of the wall, >= 1
+    wall_margin: int = 2  # ants are clamped this many patches inside the outer edge of the wall, >= 1: never on it
     nest_x: tuple[int, int] = (72, 85)  # nest centre, drawn per episode, inclusive
     nest_y: tuple[int, int] = (18, 35)
     nest_radius: float = 3.0  # patches closer than this to the centre are nest
@@ -118,6 +118,10 @@ class ForagingConfig:
             _require(getattr(self, name) >= 0, self, name, ">= 0")
         _require(self.deposit >= 0, self, "deposit", ">= 0")
         _require(self.ray_step > 0, self, "ray_step", "> 0")
+        # Bounds that no study needs to cross, so that a slip of the keyboard does not fill the memory.
+        for name, high in (("n_ants", 10**6), ("n_ticks", 10**9), ("width", 10**4), ("height", 10**4), ("view", 10**4)):
+            _require(getattr(self, name) <= high, self, name, f"<= {high}")
+        _require(self.view / self.ray_step <= 10**6, self, "ray_step", "at least a millionth of view")
         for name in ("diffusion", "evaporation"):
             _require(0.0 <= getattr(self, name) <= 1.0, self, name, "in [0, 1] (a share of the field)")
         self._check_geometry()
@@ -133,6 +137,24 @@ class ForagingConfig:
             _require(low <= first <= last <= high, self, name, f"an interval within [{low}, {high}], the walkable area")
         for x, y in self.piles:
             _require(x_min < x < x_max and y_min < y < y_max, self, "piles", f"inside the arena {self.arena}")
+            nest_x, nest_y = (min(max(c, low), high) for c, (low, high) in ((x, self.nest_x), (y, self.nest_y)))
+            is_apart = math.hypot(x - nest_x, y - nest_y) >= self.pile_radius
+            _require(is_apart, self, "piles", f"away from all nest centres, x in {self.nest_x} and y in {self.nest_y}")
+        n_free = self._n_free_in_ring()
+        rule = f"<= {n_free}, the free patches at a distance within {self.scatter_range} from {self.scatter_centre}"
+        _require(self.n_scattered <= n_free, self, "n_scattered", rule)
+
+    def _n_free_in_ring(self) -> int:
+        """Patches that can hold scattered food whatever the nest: in the ring, no wall, no pile, no nest centre."""
+        x_min, x_max, y_min, y_max = self.arena
+        columns, rows = np.meshgrid(np.arange(x_min + 1, x_max), np.arange(y_min + 1, y_max))
+        distance = np.hypot(columns - self.scatter_centre[0], rows - self.scatter_centre[1])
+        is_ring = (self.scatter_range[0] < distance) & (distance < self.scatter_range[1])
+        for x, y in self._pile_patches():
+            is_ring[y - y_min - 1, x - x_min - 1] = False
+        nest_rows = slice(self.nest_y[0] - y_min - 1, self.nest_y[1] - y_min)
+        nest_columns = slice(self.nest_x[0] - x_min - 1, self.nest_x[1] - x_min)
+        return int(is_ring.sum()) - bool(is_ring[nest_rows, nest_columns].any())
 
     @property
     def walkable(self) -> tuple[int, int, int, int]:
@@ -144,14 +166,24 @@ class ForagingConfig:
     @property
     def total_food(self) -> int:
         """Food units in the world at reset (152 in the published test)."""
+        return len(self._pile_patches()) * self.food_per_patch + self.n_scattered
+
+    def _pile_patches(self) -> set[tuple[int, int]]:
+        """Patches (x, y) of all piles, without the walls."""
         x_min, x_max, y_min, y_max = self.arena
-        patches = {
+        reach = math.ceil(self.pile_radius)
+        return {
             (x, y)
-            for x in range(x_min + 1, x_max)
-            for y in range(y_min + 1, y_max)
-            if any(math.hypot(x - pile_x, y - pile_y) < self.pile_radius for pile_x, pile_y in self.piles)
+            for pile_x, pile_y in self.piles
+            for x in range(max(pile_x - reach, x_min + 1), min(pile_x + reach + 1, x_max))
+            for y in range(max(pile_y - reach, y_min + 1), min(pile_y + reach + 1, y_max))
+            if math.hypot(x - pile_x, y - pile_y) < self.pile_radius
         }
-        return len(patches) * self.food_per_patch + self.n_scattered
+
+
+def _require(is_valid: bool, config: ForagingConfig, name: str, rule: str) -> None:
+    if not is_valid:
+        raise ValueError(f"ForagingConfig.{name}={getattr(config, name)!r} is not allowed: it must be {rule}.")
 
 
 def _checked_type(name: str, value: Any, default: Any) -> Any:
@@ -168,10 +200,10 @@ def _checked_type(name: str, value: Any, default: Any) -> Any:
     elif isinstance(default, float):
         is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
         is_valid, rule = is_number and math.isfinite(value), "a finite number"
-    elif name == "piles":
+    elif name == "piles" and not isinstance(default[0], int):
         is_valid, rule = isinstance(value, Sequence) and not isinstance(value, str), "a list of (x, y) centres"
         if is_valid:
-            return tuple(_checked_type("pile", centre, (0, 0)) for centre in value)
+            return tuple(_checked_type(name, centre, (0, 0)) for centre in value)
     else:
         rule = f"{len(default)} numbers"
         is_valid = isinstance(value, Sequence) and not isinstance(value, str) and len(value) == len(default)
@@ -180,11 +212,6 @@ def _checked_type(name: str, value: Any, default: Any) -> Any:
     if not is_valid:
         raise ValueError(f"ForagingConfig.{name}={value!r} is not allowed: it must be {rule}.")
     return type(default)(value)
-
-
-def _require(is_valid: bool, config: ForagingConfig, name: str, rule: str) -> None:
-    if not is_valid:
-        raise ValueError(f"ForagingConfig.{name}={getattr(config, name)!r} is not allowed: it must be {rule}.")
 
 
 PRESETS = {
@@ -201,17 +228,18 @@ def make_config(preset: str = "published_test", **overrides: Any) -> ForagingCon
     ValueError : unknown preset or field (the nearest name is offered), or a value outside its range.
     """
     if preset not in PRESETS:
-        raise ValueError(f"unknown preset {preset!r}{_nearest(preset, PRESETS)} Known: {', '.join(PRESETS)}.")
+        raise ValueError(f"unknown preset {preset!r}{nearest_name(preset, PRESETS)}")
     known = [field.name for field in fields(ForagingConfig)]
     for name in overrides:
         if name not in known:
-            raise ValueError(f"unknown world setting {name!r}{_nearest(name, known)} Known: {', '.join(known)}.")
+            raise ValueError(f"unknown world setting {name!r}{nearest_name(name, known)}")
     return dataclasses.replace(PRESETS[preset], **overrides)
 
 
-def _nearest(name: str, known: Any) -> str:
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """How an error about an unknown name goes on: the nearest known one, or all of them."""
     match = difflib.get_close_matches(name, list(known), n=1)
-    return f", did you mean {match[0]!r}?" if match else "."
+    return f", did you mean {match[0]!r}?" if match else f". Known: {', '.join(known)}."
 
 
 class ForagingState(NamedTuple):
@@ -238,7 +266,6 @@ class ForagingState(NamedTuple):
 class TickConstants(NamedTuple):
     """The numbers of `ForagingConfig` that the compiled tick needs."""
 
-    n_ticks: int
     speed: float
     turn_deg: float
     n_ray_points: int
@@ -264,7 +291,6 @@ def tick_constants(config: ForagingConfig) -> TickConstants:
     x_low, x_high, y_low, y_high = (float(edge) for edge in config.walkable)
     x_min, x_max, y_min, y_max = config.arena
     return TickConstants(
-        n_ticks=config.n_ticks,
         speed=config.speed,
         turn_deg=config.turn_deg,
         n_ray_points=math.floor(config.view / config.ray_step + 1e-9) + 1,  # 0.3 / 0.1 is 2.9999…

@@ -46,13 +46,13 @@ def plot_fitness(generations: Mapping[str, NDArray[Any]], path: Path, title: str
         return False
     x = generations["generation"]
     top, bottom = axes[:, 0]
-    top.plot(x, generations["best"], color="C1", label="best of generation")
+    top.plot(x, generations["best"], color="C1", label="best evaluated")
     top.plot(x, generations["mean"], color="C0", label="mean ± sd")
     low, high = generations["mean"] - generations["sd"], generations["mean"] + generations["sd"]
     top.fill_between(x, low, high, color="C0", alpha=0.2, linewidth=0)
     top.set(ylabel="fitness", title=title)
     top.legend(frameon=False)
-    bottom.plot(x, generations["food"], color="C1", label="best of generation")
+    bottom.plot(x, generations["food"], color="C1", label="best evaluated")
     bottom.plot(x, generations["mean_food"], color="C0", label="mean")
     bottom.set(ylabel="food in the nest", xlabel="generation")
     bottom.xaxis.get_major_locator().set_params(integer=True)

@@ -18,6 +18,8 @@ if __name__ == "__main__":
 import argparse
 import dataclasses
 import datetime
+import difflib
+import os
 import re
 import traceback
 from collections.abc import Callable, Sequence
@@ -36,8 +38,9 @@ from experiments.config import (
 from experiments.evaluate import evaluate_file, read_genomes
 from experiments.provenance import collect_provenance, git_commit
 from experiments.rollout import make_colony_task
-from experiments.run import GenerationFailedError, evolve, say
-from experiments.storage import RunFolder, StorageError
+from experiments.run import GenerationFailedError, evolve, make_optimizer, say
+from experiments.storage import RunFolder, StorageError, write_text
+from optim import Optimizer
 from optim.evaluators import Evaluator, MpiUnavailableError, is_first_rank, launch, mpi_library
 from snn.nest_kernel import NestUnavailableError
 
@@ -56,19 +59,30 @@ _HELP = {
 
 
 class _Parser(argparse.ArgumentParser):
+    def parse(self, arguments: Sequence[str] | None) -> dict[str, Any]:
+        """Values by name; an unknown flag is an error that offers the nearest known one."""
+        options, unknown = self.parse_known_args(arguments)
+        if unknown:
+            flag = unknown[0].split("=")[0]
+            nearest = difflib.get_close_matches(flag, self._option_string_actions, n=1)
+            raise ConfigError(f"unknown flag {flag}{f', did you mean {nearest[0]}?' if nearest else '.'} See --help.")
+        return vars(options)
+
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message}. See --help.")
 
 
-def make_parser() -> argparse.ArgumentParser:
+def make_parser() -> _Parser:
     """Command line: one flag per setting, from the dataclasses of the config."""
-    parser = _Parser(prog="ants.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = _Parser(prog="ants.py", description=__doc__, allow_abbrev=False)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--config", type=Path, metavar="FILE", help="TOML file with settings; flags override it")
     parser.add_argument("--runs", type=Path, default=Path("runs"), metavar="DIR", help="folder of run folders: runs")
-    parser.add_argument("--name", metavar="NAME", help="name of the run folder; default: optimizer, seed, time")
-    parser.add_argument("--resume", type=Path, metavar="RUN", help="continue the run in this folder")
-    parser.add_argument("--evaluate", type=Path, metavar="FILE", help="npz file with weights and delays, each (n, S)")
-    parser.add_argument("--genome", type=int, metavar="ROW", help="evaluate only this row of the file, from 0")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--name", metavar="NAME", help="name of the run folder; default: optimizer, seed, time")
+    what.add_argument("--resume", type=Path, metavar="RUN", help="continue the run in this folder")
+    what.add_argument("--evaluate", type=Path, metavar="FILE", help="npz file with weights and delays, each (n, S)")
+    parser.add_argument("--genome", type=int, metavar="ROW", help="row of the file to --evaluate; default all")
     parser.add_argument("--out", type=Path, default=Path("scores.csv"), metavar="FILE", help="scores of --evaluate")
     groups = {"": parser.add_argument_group("settings")}
     for name, default in leaves(AntsConfig()):
@@ -101,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _main(arguments: Sequence[str] | None, make_evaluator: MakeEvaluator, commit: str) -> int:
     """What rank 0 does; expected errors become one message and an exit code."""
     try:
-        options = vars(make_parser().parse_args(arguments))
+        options = make_parser().parse(arguments)
         flags = {name: options[name] for name, _ in leaves(AntsConfig()) if name in options}
         if options["evaluate"] is not None:
             return _evaluate(options, flags, make_evaluator)
@@ -127,8 +141,9 @@ def _start(options: dict[str, Any], flags: dict[str, Any], make_evaluator: MakeE
     path = options["runs"] / _run_name(options["name"], config)
     if path.exists():
         raise StorageError(f"{path} exists already: continue it with --resume {path}, or choose another --name.")
-    evaluator = make_evaluator(config_to_dict(config))
-    return _evolve(config, RunFolder.create(path, config_to_toml(config)), evaluator, commit)
+    optimizer = make_optimizer(config)
+    evaluator = make_evaluator({"config": config_to_dict(config), "is_held_out": False})
+    return _evolve(config, optimizer, RunFolder.create(path, config_to_toml(config)), evaluator, commit)
 
 
 def _resume(options: dict[str, Any], flags: dict[str, Any], make_evaluator: MakeEvaluator, commit: str) -> int:
@@ -139,28 +154,36 @@ def _resume(options: dict[str, Any], flags: dict[str, Any], make_evaluator: Make
     if different:
         listed = "; ".join(f"{name}: {old!r} -> {new!r}" for name, (old, new) in different.items())
         raise ConfigError(f"{run.path} was started with another configuration ({listed}). Start a new run for it.")
-    return _evolve(config, run, make_evaluator(config_to_dict(config)), commit)
+    evaluator = make_evaluator({"config": config_to_dict(config), "is_held_out": False})
+    return _evolve(config, make_optimizer(config), run, evaluator, commit)
 
 
-def _evolve(config: AntsConfig, run: RunFolder, evaluator: Evaluator, commit: str) -> int:
+def _evolve(config: AntsConfig, optimizer: Optimizer, run: RunFolder, evaluator: Evaluator, commit: str) -> int:
     say(
         f"{config.optimizer}, {config.population} individuals × {config.episodes} episodes of {config.env.n_ticks} "
         f"ticks, {config.generations} generations, {evaluator.n_ranks} ranks: {run.path}"
     )
     with run.lock():
+        write_text(run.path / "config.toml", config_to_toml(config))  # a resumed run may have more generations
         run.add_provenance(collect_provenance(config.seed, evaluator.n_ranks, mpi_library(), commit))
-        return evolve(config, run, evaluator)
+        return evolve(config, optimizer, run, evaluator)
 
 
 def _evaluate(options: dict[str, Any], flags: dict[str, Any], make_evaluator: MakeEvaluator) -> int:
-    if options["out"].exists():
-        raise StorageError(f"{options['out']} exists already: remove it or choose another --out.")
+    out = options["out"]
+    if not (out.parent.is_dir() and os.access(out.parent, os.W_OK)):
+        raise StorageError(f"--out {out}: {out.parent} is no folder that can be written to. Make it first.")
+    if out.suffix == ".png":
+        raise ConfigError(f"--out {out}: the scores are a table, and the figure beside it is the .png. Use e.g. .csv.")
+    for path in (out, out.with_suffix(".png")):
+        if path.exists():
+            raise StorageError(f"{path} exists already: remove it or choose another --out.")
     config = load_config(options["config"], flags)
     genomes, n_hidden, published = read_genomes(options["evaluate"], options["genome"])
+    config = dataclasses.replace(config, brain=dataclasses.replace(config.brain, n_hidden=n_hidden))
     # All genomes meet the same worlds, which no run with this seed has seen.
-    config = dataclasses.replace(config, worlds="held_out", brain=dataclasses.replace(config.brain, n_hidden=n_hidden))
-    evaluator = make_evaluator(config_to_dict(config))
-    return evaluate_file(config, genomes, published, evaluator, options["out"])
+    evaluator = make_evaluator({"config": config_to_dict(config), "is_held_out": True})
+    return evaluate_file(config, genomes, published, evaluator, out)
 
 
 def _run_name(name: str | None, config: AntsConfig) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import sys
 import types
 import typing
@@ -14,8 +13,8 @@ from typing import Any
 
 import tomli_w
 
-from envs.types import PRESETS, ForagingConfig, make_config
-from experiments.seeds import WORLDS
+from envs.types import PRESETS, ForagingConfig, make_config, nearest_name
+from experiments.seeds import RUN_WORLDS
 from optim import EnKFConfig, ESConfig, GAConfig
 from snn import AntBrainConfig
 
@@ -53,7 +52,7 @@ class AntsConfig:
 
     def __post_init__(self) -> None:
         if self.optimizer not in OPTIMIZERS:
-            raise ConfigError(f"optimizer={self.optimizer!r} is unknown{_nearest(self.optimizer, OPTIMIZERS)}")
+            raise ConfigError(f"optimizer={self.optimizer!r} is unknown{nearest_name(self.optimizer, OPTIMIZERS)}")
         lowest = self.ga.n_elite + 1 if self.optimizer == "ga" else 2
         if self.population < max(2, lowest):
             raise ConfigError(f"population={self.population} is too small: {self.optimizer} needs >= {max(2, lowest)}.")
@@ -65,8 +64,8 @@ class AntsConfig:
         for name in ("generations", "episodes"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)} is not allowed: it must be >= 1.")
-        if self.worlds not in WORLDS:
-            raise ConfigError(f"worlds={self.worlds!r} is unknown{_nearest(self.worlds, WORLDS)}")
+        if self.worlds not in RUN_WORLDS:
+            raise ConfigError(f"worlds={self.worlds!r} is unknown{nearest_name(self.worlds, RUN_WORLDS)}")
         if self.seed < 0:
             raise ConfigError(f"seed={self.seed} is not allowed: it must be >= 0.")
         if self.brain.n_inputs != 11 or self.brain.n_outputs != 4:
@@ -94,6 +93,8 @@ def load_config(path: Path | None, flags: Mapping[str, Any]) -> AntsConfig:
         section = settings
         for part in sections:
             section = section.setdefault(part, {})
+            if not isinstance(section, dict):
+                raise ConfigError(f"{part}={section!r} is not a section: write [{part}] with its settings.")
         section[key] = value
     return config_from_dict(settings)
 
@@ -106,8 +107,8 @@ def config_from_dict(settings: Mapping[str, Any]) -> AntsConfig:
     ConfigError : as `load_config`.
     """
     preset = settings.get("preset", "published_training")
-    if preset not in PRESETS:
-        raise ConfigError(f"preset={preset!r} is unknown{_nearest(str(preset), PRESETS)}")
+    if not isinstance(preset, str) or preset not in PRESETS:
+        raise ConfigError(f"preset={preset!r} is unknown{nearest_name(str(preset), PRESETS)}")
     default = dataclasses.replace(AntsConfig(), preset=preset, env=PRESETS[preset])
     return typing.cast(AntsConfig, _fill(default, settings, ""))
 
@@ -158,7 +159,7 @@ def _fill(default: Any, settings: Mapping[str, Any], prefix: str) -> Any:
     changes = {}
     for key, value in settings.items():
         if key not in known:
-            raise ConfigError(f"unknown setting {prefix}{key}{_nearest(key, known)}")
+            raise ConfigError(f"unknown setting {prefix}{key}{nearest_name(key, known)}")
         current = getattr(default, key)
         if dataclasses.is_dataclass(current):
             if not isinstance(value, Mapping):
@@ -170,7 +171,7 @@ def _fill(default: Any, settings: Mapping[str, Any], prefix: str) -> Any:
         return dataclasses.replace(default, **changes)
     except ConfigError:
         raise
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise ConfigError(str(error)) from None
 
 
@@ -198,8 +199,3 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
 def _type_name(kind: Any) -> str:
     names = {int: "whole number", float: "number", bool: "true or false", str: "text", tuple: "list"}
     return names.get(kind, str(kind) if isinstance(kind, types.UnionType) else kind.__name__)
-
-
-def _nearest(name: str, known: Any) -> str:
-    match = difflib.get_close_matches(name, list(known), n=1)
-    return f", did you mean {match[0]!r}?" if match else f". Known: {', '.join(known)}."

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from experiments.analysis import plot_correlation, spearman
 from experiments.config import AntsConfig, ConfigError
-from experiments.process import EXIT_DONE, EXIT_STOPPED, is_stop_requested
+from experiments.process import EXIT_DONE, EXIT_INTERNAL, EXIT_STOPPED, is_stop_requested
 from experiments.rollout import MEASURES, task_seeds
 from experiments.run import FITNESS, FOOD, say
 from experiments.storage import write_text
@@ -38,8 +38,12 @@ def read_genomes(path: Path, row: int | None) -> tuple[Array, int, Array | None]
         genomes, n_hidden = load_published_genomes(path)
         with np.load(path, allow_pickle=False) as data:
             published = data["fitness"] if "fitness" in data.files else None
+        if published is not None and (published.shape != (len(genomes),) or published.dtype.kind not in "fiu"):
+            raise ValueError(
+                f"fitness has shape {published.shape} and type {published.dtype}, not one number per genome."
+            )
     except (OSError, ValueError) as error:
-        raise ConfigError(f"--evaluate {path}: {error}") from None
+        raise ConfigError(str(error)) from None
     if row is not None:
         if not 0 <= row < len(genomes):
             raise ConfigError(f"--genome {row}: {path} holds rows 0 … {len(genomes) - 1}.")
@@ -76,10 +80,10 @@ def evaluate_file(config: AntsConfig, genomes: Array, published: Array | None, e
     values = np.array([result.values for result in results if result.values is not None])
     say(f"scores {out}: {len(genomes)} genomes × {config.episodes} episodes, {len(results) - len(values)} failed")
     if len(values) == 0:
-        return EXIT_DONE
+        return EXIT_INTERNAL
     for name, column in (("food", FOOD), ("fitness", FITNESS)):
         say(f"{name:7s} {values[:, column].mean():.1f} ± {values[:, column].std(ddof=min(1, len(values) - 1)):.1f}")
-    if published is not None and len(genomes) > 1 and len(values) == len(results):
+    if published is not None and len(genomes) > 1 and len(values) == len(results) and np.isfinite(published).all():
         ours = values[:, FITNESS].reshape(len(genomes), -1).mean(axis=1)
         say(f"Spearman correlation with the fitness in the file: {spearman(published, ours):.3f}")
         if plot_correlation(published, ours, out.with_suffix(".png")):
@@ -97,6 +101,6 @@ def _to_csv(config: AntsConfig, results: list[TaskResult]) -> str:
         else:
             measured = {name: f"{value:.10g}" for name, value in zip(MEASURES, result.values, strict=True)}
         measured |= {"genome": result.task.individual, "episode": result.task.episode}
-        measured["seed"] = task_seeds(config, result.task)[0]
+        measured["seed"] = task_seeds(config, result.task, is_held_out=True)[0]
         table.writerow([measured[name] for name in COLUMNS])
     return text.getvalue()

@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from envs.foraging import AntForagingEnv
 from envs.types import PRESETS
+from experiments.evaluate import read_genomes
 from optim.base import Array
-from snn import AntBrainConfig, AntColonyBrain, decode, load_published_genomes
+from snn import AntBrainConfig, AntColonyBrain, decode
+from snn.nest_kernel import NestUnavailableError
 
 
 def colony_frame(
@@ -50,16 +52,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         from matplotlib.image import imsave
-
-        genomes, n_hidden = load_published_genomes(options.genomes)
-        genome = genomes[options.genome]
     except ImportError:
         parser.error("pictures need matplotlib: pip install 'stigmergy[plot]'")
-    except (OSError, ValueError, IndexError) as error:
+    if options.tick < 0 or options.seed < 0:
+        parser.error("--tick and --seed must be >= 0")
+    if options.out.suffix != ".png" or not options.out.parent.is_dir():
+        parser.error(f"--out {options.out}: give a .png file in a folder that exists")
+    try:
+        genomes, n_hidden, _ = read_genomes(options.genomes, options.genome)
+        frame = colony_frame(
+            genomes[0], AntBrainConfig(n_hidden=n_hidden), preset=options.preset, tick=options.tick, seed=options.seed
+        )
+    except (ValueError, NestUnavailableError) as error:
         parser.error(str(error))
-    frame = colony_frame(
-        genome, AntBrainConfig(n_hidden=n_hidden), preset=options.preset, tick=options.tick, seed=options.seed
-    )
     imsave(options.out, frame)
     sys.stdout.write(f"picture {options.out}\n")
     return 0

@@ -9,7 +9,6 @@ from types import FrameType
 # Exit codes, after sysexits.h; 75 asks a scheduler to start the run again with --resume.
 EXIT_DONE = 0
 EXIT_USAGE = 64
-EXIT_DATA = 65
 EXIT_UNAVAILABLE = 69
 EXIT_INTERNAL = 70
 EXIT_CANNOT_CREATE = 73

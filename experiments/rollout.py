@@ -58,9 +58,9 @@ def run_episode(
     return Episode(np.array([info[name] for name in MEASURES], dtype=np.float64), spikes)
 
 
-def task_seeds(config: AntsConfig, task: Task) -> tuple[int, int]:
-    """env_seed and nest_seed of a task."""
-    return episode_seeds(config.seed, *task, worlds=config.worlds)
+def task_seeds(config: AntsConfig, task: Task, *, is_held_out: bool = False) -> tuple[int, int]:
+    """env_seed and nest_seed of a task; held-out worlds are those that no run with this seed meets."""
+    return episode_seeds(config.seed, *task, worlds="held_out" if is_held_out else config.worlds)
 
 
 def make_colony_task(settings: Mapping[str, Any]) -> TaskFunction:
@@ -68,19 +68,19 @@ def make_colony_task(settings: Mapping[str, Any]) -> TaskFunction:
 
     Parameters
     ----------
-    settings : nested plain values of an `AntsConfig`
+    settings : "config", the nested plain values of an `AntsConfig`, and "is_held_out", see `task_seeds`
 
     Raises
     ------
     snn.nest_kernel.NestUnavailableError : NEST is missing or built with MPI.
     """
-    config = config_from_dict(settings)
+    config, is_held_out = config_from_dict(settings["config"]), bool(settings["is_held_out"])
     nest_version()
     env = AntForagingEnv(**dataclasses.asdict(config.env))
     env.reset(seed=0)
     env.step(np.zeros((config.env.n_ants, N_ACTIONS), dtype=np.int64))
 
     def evaluate_colony(task: Task, genome: Array) -> Array:
-        return run_episode(genome, config, env, task_seeds(config, task)).values
+        return run_episode(genome, config, env, task_seeds(config, task, is_held_out=is_held_out)).values
 
     return evaluate_colony

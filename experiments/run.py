@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,15 +87,18 @@ def colony_responses(measures: Array, world: ForagingConfig) -> Array:
     return measures[:, [FITNESS, PICK_UPS, FOOD]] / scale
 
 
-def evolve(config: AntsConfig, run: RunFolder, evaluator: Evaluator) -> int:
+def evolve(config: AntsConfig, optimizer: Optimizer, run: RunFolder, evaluator: Evaluator) -> int:
     """Run or continue a study in its folder; returns the exit code.
+
+    Parameters
+    ----------
+    optimizer : as `make_optimizer` gives it; its state is taken from the last checkpoint, if there is one
 
     Raises
     ------
     GenerationFailedError : too many individuals of a generation failed; the checkpoint before it stays.
-    experiments.storage.StorageError : no checkpoint can be read.
+    experiments.storage.StorageError : checkpoints or records are damaged or missing.
     """
-    optimizer = make_optimizer(config)
     progress = _restore(run, optimizer)
     started_at, start = progress.generation, time.monotonic()
     code = EXIT_DONE
@@ -120,9 +125,12 @@ def evolve(config: AntsConfig, run: RunFolder, evaluator: Evaluator) -> int:
 
 
 def say(line: str) -> None:
-    """One line for the user; only rank 0 gets here."""
-    tqdm.write(line, file=sys.stdout)
-    sys.stdout.flush()
+    """One line for the user, if anybody still listens; only rank 0 gets here."""
+    try:
+        tqdm.write(line, file=sys.stdout)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has left: the run goes on
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
 
 
 def _restore(run: RunFolder, optimizer: Optimizer) -> Progress:
@@ -132,7 +140,9 @@ def _restore(run: RunFolder, optimizer: Optimizer) -> Progress:
     if state is None:
         return Progress()
     optimizer.load_state_dict(state["optimizer"])
-    return Progress(**state["progress"])
+    progress = Progress(**state["progress"])
+    run.check_recorded(progress.generation)
+    return progress
 
 
 def _run_generation(
@@ -249,7 +259,9 @@ def _finish(config: AntsConfig, run: RunFolder, progress: Progress) -> None:
     say(f"best   fitness {progress.best_fitness:.1f} in generation {progress.best_generation}: {run.path / 'best.npz'}")
     say(f"data   {run.path / 'results.h5'}")
     figure = run.path / "fitness.png"
-    if plot_fitness(run.read_results()["generations"], figure, title=f"{config.optimizer}, seed {config.seed}"):
+    if plot_fitness(
+        run.read_results(["generations"])["generations"], figure, title=f"{config.optimizer}, seed {config.seed}"
+    ):
         say(f"figure {figure}")
     else:
         say("figure not drawn: matplotlib is missing (pip install 'stigmergy[plot]')")

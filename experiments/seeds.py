@@ -6,7 +6,8 @@ import numpy as np
 
 # Who meets the same worlds: nobody (as published), everyone within a generation, everyone in the whole run, or everyone
 # in an evaluation, whose worlds no run has seen.
-WORLDS = ("individual", "generation", "run", "held_out")
+RUN_WORLDS = ("individual", "generation", "run")
+WORLDS = (*RUN_WORLDS, "held_out")
 
 
 def episode_seeds(root: int, generation: int, individual: int, episode: int, worlds: str) -> tuple[int, int]:

@@ -13,7 +13,8 @@ Every file is written beside its final name, synced and renamed, so a kill at an
 Schema 1 of a record and of ``results.h5``: one group per table, one dataset per column, all columns of a table of
 equal length: ``individuals`` (generation, individual, fitness, genome), ``episodes`` (generation, individual, episode,
 env_seed, seconds and the measures), ``failures`` (generation, individual, episode, traceback), ``generations``
-(generation, best, mean, sd, food, n_failed, seconds). A failed individual has fitness NaN.
+(generation, best, mean, sd, food of the best, mean_food, n_failed, seconds). Individuals are those evaluated in a
+generation, numbered as asked: what an optimizer carries over unchanged is not repeated. A failed one has fitness NaN.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from snn.nest_network import Spikes
 SCHEMA = 1
 Tables = Mapping[str, Mapping[str, NDArray[Any]]]
 
+_FOLDERS = ("generations", "checkpoints", "spikes")
 _KEPT_CHECKPOINTS = 3
 _MERGE_EVERY = 100  # generations; bounds the number of files of a long run
 _SPIKE_CHUNK = 16384
@@ -57,8 +59,11 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not (path / "config.toml").is_file():
-            raise StorageError(f"{path} is no run folder: it has no config.toml. Give the folder of an earlier run.")
+        missing = [name for name in ("config.toml", *_FOLDERS) if not (path / name).exists()]
+        if missing:
+            raise StorageError(
+                f"{path} is no run folder: it has no {', no '.join(missing)}. Give the folder of an earlier run."
+            )
 
     @classmethod
     def create(cls, path: Path, config_toml: str) -> RunFolder:
@@ -74,16 +79,24 @@ class RunFolder:
             path.mkdir(parents=True)
         except OSError as error:
             raise StorageError(f"{path} cannot be made: {error.strerror}. Choose another folder with --runs.") from None
-        for name in ("generations", "checkpoints", "spikes"):
+        for name in _FOLDERS:
             (path / name).mkdir()
         write_text(path / "config.toml", config_toml)
         return cls(path)
 
     def add_provenance(self, start: Mapping[str, Any]) -> None:
-        """Append one start or resumption to ``provenance.json``, a list."""
+        """Append one start or resumption to ``provenance.json``, a list.
+
+        Raises
+        ------
+        StorageError : the file was damaged.
+        """
         path = self.path / "provenance.json"
-        earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-        write_text(path, json.dumps([*earlier, start], indent=2) + "\n")
+        try:
+            earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+            write_text(path, json.dumps([*list(earlier), start], indent=2) + "\n")
+        except ValueError as error:
+            raise StorageError(f"{path} is damaged ({error}): move it away to go on without it.") from None
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -96,8 +109,10 @@ class RunFolder:
         with (self.path / ".lock").open("w") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 raise StorageError(f"{self.path} is in use by another process: wait for it or stop it.") from None
+            for leftover in self.path.rglob(".*.tmp"):  # of a killed process: this one is alone here now
+                leftover.unlink()
             yield
 
     def write_generation(self, generation: int, tables: Tables) -> None:
@@ -108,14 +123,14 @@ class RunFolder:
 
     def merge(self) -> None:
         """Move all records of single generations into ``results.h5``."""
-        records = sorted((self.path / "generations").glob("gen_*.h5"))
+        records = self._records()
         results = self.path / "results.h5"
 
         def write(file: h5py.File) -> None:
             known = set(file["generations/generation"][:].tolist()) if "generations" in file else set()
             for record in records:
                 if int(record.stem[4:]) not in known:
-                    with h5py.File(record, "r") as source:
+                    with _reading(record) as source:
                         _append_tables(file, _read_tables(source))
 
         if records:
@@ -123,19 +138,42 @@ class RunFolder:
             for record in records:
                 record.unlink()
 
-    def read_results(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """All tables of the run so far, merged or not, ordered by generation; see the schema above."""
-        parts = [self.path / "results.h5", *sorted((self.path / "generations").glob("gen_*.h5"))]
-        merged: dict[str, dict[str, list[NDArray[Any]]]] = {}
+    def check_recorded(self, n_generations: int) -> None:
+        """Make sure that the first generations are all on record.
+
+        Raises
+        ------
+        StorageError : one is missing, or a file cannot be read.
+        """
+        table = self.read_results(["generations"])["generations"]
+        recorded = set(table["generation"].tolist()) if table else set()
+        missing = sorted(set(range(n_generations)) - recorded)
+        if missing:
+            raise StorageError(
+                f"{self.path} has no record of generation {missing[0]} ({len(missing)} of {n_generations} missing): "
+                "results.h5 or files of generations/ were removed. Put them back, or start a new run."
+            )
+
+    def read_results(self, tables: Iterable[str] | None = None) -> dict[str, dict[str, NDArray[Any]]]:
+        """Tables of the run so far, merged or not, ordered by generation; see the schema above.
+
+        Parameters
+        ----------
+        tables : their names; None reads all, genomes included
+
+        Raises
+        ------
+        StorageError : a file cannot be read.
+        """
+        results = self.path / "results.h5"
+        merged: dict[str, dict[str, list[NDArray[Any]]]] = {table: {} for table in tables or ()}
         known: set[int] = set()
-        for part in filter(Path.exists, parts):
-            with h5py.File(part, "r") as file:
-                tables = _read_tables(file)
-            generations = set(tables["generations"]["generation"].tolist())
-            if generations & known:
-                continue
+        for part in [*([results] if results.exists() else []), *self._records()]:
+            with _reading(part) as file:
+                generations = set(file["generations/generation"][:].tolist())
+                found = {} if generations & known else _read_tables(file, tables)
             known |= generations
-            for table, columns in tables.items():
+            for table, columns in found.items():
                 for column, values in columns.items():
                     merged.setdefault(table, {}).setdefault(column, []).append(values)
         return {
@@ -151,10 +189,11 @@ class RunFolder:
         state : nested dicts of arrays and plain values
         """
         folder = self.path / "checkpoints"
-        unnamed = folder / f"gen_{generation:06d}-unnamed.h5"
-        _commit(unnamed, lambda file: _write_state(file, state))
-        unnamed.replace(folder / f"gen_{generation:06d}-{_digest(unnamed)}.h5")
-        _sync(folder)
+        with _temporary(folder / f"gen_{generation:06d}.h5") as temporary:
+            with h5py.File(temporary, "w") as file:
+                file.attrs["schema"] = SCHEMA
+                _write_state(file, state)
+            _move(temporary, folder / f"gen_{generation:06d}-{_digest(temporary)}.h5")
         for old in self._checkpoints()[_KEPT_CHECKPOINTS:]:
             old.unlink()
 
@@ -204,6 +243,10 @@ class RunFolder:
     def _record_path(self, generation: int) -> Path:
         return self.path / "generations" / f"gen_{generation:06d}.h5"
 
+    def _records(self) -> list[Path]:
+        """Records of single generations, oldest first."""
+        return sorted((self.path / "generations").glob("gen_*.h5"))
+
     def _checkpoints(self) -> list[Path]:
         """Checkpoint files, newest first."""
         return sorted((self.path / "checkpoints").glob("gen_*-*.h5"), reverse=True)
@@ -211,37 +254,55 @@ class RunFolder:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file as a whole or not at all."""
-    with _replacing(path) as temporary:
+    with _temporary(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+        _move(temporary, path)
 
 
 def write_genomes(path: Path, weights: NDArray[np.float64], delays: NDArray[np.float64]) -> None:
     """Write genes, each (n, n_synapses), in the form of the published files, as a whole or not at all."""
-    with _replacing(path) as temporary, temporary.open("wb") as handle:
-        np.savez(handle, weights=weights, delays=delays)
+    with _temporary(path) as temporary:
+        with temporary.open("wb") as handle:
+            np.savez(handle, weights=weights, delays=delays)
+        _move(temporary, path)
 
 
 @contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside `path` that takes its place, synced, when the block ends without error."""
+def _temporary(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; what is left there at the end of the block is removed."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
 
+def _move(temporary: Path, path: Path) -> None:
+    """Let a finished file take its place, safe against a power cut."""
+    _sync(temporary)
+    temporary.replace(path)
+    _sync(path.parent)
+
+
 def _commit(path: Path, write: Callable[[h5py.File], None], start_from: Path | None = None) -> None:
     """Write an HDF5 file atomically, beginning with a copy of `start_from` or with nothing."""
-    with _replacing(path) as temporary:
+    with _temporary(path) as temporary:
         if start_from is not None:
             shutil.copyfile(start_from, temporary)
         with h5py.File(temporary, "a") as file:
             file.attrs["schema"] = SCHEMA
             write(file)
+        _move(temporary, path)
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[h5py.File]:
+    """An HDF5 file of ours, or StorageError."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, KeyError) as error:
+        raise StorageError(f"{path} is damaged ({error}): put a copy in its place, or start a new run.") from None
 
 
 def _sync(path: Path) -> None:
@@ -273,13 +334,15 @@ def _append_tables(file: h5py.File, tables: Tables) -> None:
             data[n_rows:] = values.astype(object) if values.dtype.kind == "U" else values
 
 
-def _read_tables(file: h5py.File) -> dict[str, dict[str, NDArray[Any]]]:
+def _read_tables(file: h5py.File, tables: Iterable[str] | None = None) -> dict[str, dict[str, NDArray[Any]]]:
+    """Named tables of a file, by default all."""
     return {
         table: {
             column: data.asstr()[:] if h5py.check_string_dtype(data.dtype) else data[:]
             for column, data in group.items()
         }
         for table, group in file.items()
+        if tables is None or table in tables
     }
 
 

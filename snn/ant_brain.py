@@ -16,9 +16,9 @@ from snn.topology import FloatArray, IntArray, colony_connections
 class AntColonyBrain:
     """One spiking network per ant, all with the same weights, in one simulation.
 
-    An active sensor drives its input neuron with a constant current, which makes it fire at t0+3, t0+5, …, t0+21 ms of
-    a tick that begins at t0; the last spike falls into the next tick, as in the published recordings. State is never
-    reset within an episode: what an ant carries, it can remember only here.
+    An active sensor drives its input neuron with a constant current. At 1 ms resolution and refractory time it fires at
+    t0+3, t0+5, …, t0+21 ms of a tick that begins at t0; the last spike falls into the next tick, as in the published
+    recordings. State is never reset within an episode: what an ant carries, it can remember only here.
 
     Parameters
     ----------
@@ -27,6 +27,11 @@ class AntColonyBrain:
     config : AntBrainConfig
     rng_seed : int, 1 … 2**32 - 1
     has_recording : bool, keep all spikes for `spikes`
+
+    Raises
+    ------
+    ValueError : no ants, a seed outside its range, or weights and delays that do not fit the network.
+    snn.nest_kernel.NestUnavailableError : NEST is missing or built with MPI.
 
     Source: Jimenez-Romero et al. 2024, doi:10.1007/s11721-023-00231-6; timing read from its published spike trains.
     """
@@ -41,6 +46,8 @@ class AntColonyBrain:
         rng_seed: int = 1,
         has_recording: bool = False,
     ) -> None:
+        if n_ants < 1:
+            raise ValueError(f"n_ants={n_ants} is not allowed: a colony has at least one ant.")
         self.config = config
         self.n_ants = n_ants
         first = config.n_neurons * np.arange(n_ants)[:, None]
@@ -83,11 +90,11 @@ class AntColonyBrain:
         ------
         ValueError : wrong shape of `obs`.
         """
-        if obs.shape != (self.n_ants, self.config.n_inputs):
-            raise ValueError(f"obs has shape {obs.shape}, expected {(self.n_ants, self.config.n_inputs)}.")
+        if np.shape(obs) != (self.n_ants, self.config.n_inputs):
+            raise ValueError(f"obs has shape {np.shape(obs)}, expected {(self.n_ants, self.config.n_inputs)}.")
         # The sensors of the last tick act until INPUT_LAG_MS into this one; see snn.params.
         self._network.run(INPUT_LAG_MS)
-        is_active = obs.ravel() != 0
+        is_active = np.ravel(obs) != 0
         if self._is_first_tick and self.config.has_startup_transient:
             is_active = np.ones_like(is_active)
         self._is_first_tick = False

@@ -6,6 +6,9 @@ A genome is ``(2 * n_synapses,)`` float64: weight genes, then delay genes, both 
 
 from __future__ import annotations
 
+import math
+import zipfile
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,7 +56,8 @@ def random_genomes(config: AntBrainConfig, n_individuals: int, rng: np.random.Ge
     """
     size = (n_individuals, n_synapses(config))
     weights = rng.uniform(-config.max_weight_gene, config.max_weight_gene, size)
-    delays = rng.integers(int(config.min_delay_gene), int(config.max_delay_gene), size).astype(np.float64)
+    lowest, highest = math.ceil(config.min_delay_gene), math.floor(config.max_delay_gene)
+    delays = rng.integers(lowest, highest, size).astype(np.float64)
     return np.concatenate([weights, delays], axis=1)
 
 
@@ -105,13 +109,18 @@ def load_published_genomes(path: Path | str) -> tuple[FloatArray, int]:
 
     Raises
     ------
-    ValueError : missing arrays, unequal shapes, another S, or genes that are not finite.
+    ValueError : no such file or no npz file, missing arrays, unequal shapes, another S, no genome, or genes that are
+        not finite.
     """
-    with np.load(path, allow_pickle=False) as data:
-        missing = {"weights", "delays"} - set(data.files)
-        if missing:
-            raise ValueError(f"{path} holds {sorted(data.files)}: the arrays {sorted(missing)} are missing.")
-        weights, delays = np.atleast_2d(data["weights"]), np.atleast_2d(data["delays"])
+    arrays = _load_arrays(path)
+    missing = {"weights", "delays"} - set(arrays)
+    if missing:
+        raise ValueError(f"{path} holds {sorted(arrays)}: the arrays {sorted(missing)} are missing.")
+    weights, delays = np.atleast_2d(arrays["weights"]), np.atleast_2d(arrays["delays"])
+    if weights.dtype.kind not in "fiu" or delays.dtype.kind not in "fiu":
+        raise ValueError(f"{path}: weights are {weights.dtype} and delays {delays.dtype}; both must be real numbers.")
+    if len(weights) == 0:
+        raise ValueError(f"{path} holds no genome: weights have shape {weights.shape}.")
     n_hidden = _HIDDEN_OF_COLUMNS.get(weights.shape[1])
     if weights.shape != delays.shape or n_hidden is None:
         raise ValueError(
@@ -126,3 +135,16 @@ def load_published_genomes(path: Path | str) -> tuple[FloatArray, int]:
         except ValueError as error:
             raise ValueError(f"{path}, genome {row}: {error}") from None
     return genomes, n_hidden
+
+
+def _load_arrays(path: Path | str) -> dict[str, np.ndarray]:
+    """All arrays of an npz file; never runs code from it."""
+    try:
+        with Path(path).open("rb") as handle:
+            if not zipfile.is_zipfile(handle):
+                raise ValueError("it is not a zip archive")
+            handle.seek(0)
+            with np.load(handle, allow_pickle=False) as data:
+                return {name: data[name] for name in data.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{path} cannot be read as an npz file of numbers: {error}.") from None

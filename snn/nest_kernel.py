@@ -56,7 +56,7 @@ def _hide_launcher() -> None:
     if mpi is None or not mpi.Is_initialized():
         raise NestUnavailableError(
             "NEST would end this process: it runs under mpirun, but MPI is not initialised yet. Call "
-            "optim.evaluators.make_evaluator() or `from mpi4py import MPI` before the first network is built."
+            "optim.evaluators.launch, or `from mpi4py import MPI`, before the first network is built."
         )
     # For good: NEST looks again at every kernel reset.
     for name in _RANK_VARIABLES + _SIZE_VARIABLES:
@@ -83,12 +83,15 @@ class Kernel:
 
     Raises
     ------
+    ValueError : a seed outside its range.
     NestUnavailableError : NEST is missing or built with MPI.
     """
 
     _owner: Kernel | None = None
 
     def __init__(self, resolution_ms: float, rng_seed: int) -> None:
+        if not 1 <= rng_seed < 2**32:
+            raise ValueError(f"rng_seed={rng_seed} is outside 1 … 2**32 - 1, which NEST takes.")
         self._nest = _nest()
         self._calls = self._nest.ll_api.nestkernel
         self._calls.llapi_reset_kernel()
@@ -107,7 +110,7 @@ class Kernel:
         if not self.is_owned:
             raise RuntimeError(
                 "this network is gone: NEST holds one network per process and another one was built since. "
-                "Use one network after the other, or build this one again with reset()."
+                "Use one network after the other; reset() builds this one again and ends the other."
             )
 
     def create(self, model: str, n_nodes: int, parameters: dict[str, Any]) -> tuple[Any, int]:

@@ -84,10 +84,17 @@ class NestNetwork:
         self._single: dict[int, Any] = {}
         self._kept: list[tuple[IntArray, FloatArray]] = []
         self._n_seen = 0
+        self._uncounted: IntArray | int = 0  # spikes that `spikes` has met before `spike_counts`
         self._is_prepared = False
 
     def set_current(self, neurons: IntArray, I_e: float) -> None:
-        """Constant current of some neurons from now on, in pA."""
+        """Constant current of some neurons from now on, in pA.
+
+        Raises
+        ------
+        RuntimeError : another network was built since.
+        """
+        self._kernel.check_owned()
         for neuron in neurons.tolist():
             handle = self._single.get(neuron)
             if handle is None:
@@ -119,12 +126,19 @@ class NestNetwork:
         (k,) int64
         """
         self._kernel.check_owned()
+        counts = self._count_unread()
+        if self._n_seen > _MAX_HELD_EVENTS:
+            self._end_stretch()
+        return counts
+
+    def _count_unread(self) -> IntArray:
+        """Spikes of the counted neurons that no call has returned yet."""
         senders, _ = self._kernel.get_events(self._recorder)
         fresh = self._column[senders[self._n_seen :]]
         self._n_seen = len(senders)
-        if self._n_seen > _MAX_HELD_EVENTS:
-            self._end_stretch()
-        return np.bincount(fresh, minlength=self._counted.size + 1)[:-1]
+        counts = np.bincount(fresh, minlength=self._counted.size + 1)[:-1] + self._uncounted
+        self._uncounted = 0
+        return counts
 
     def spikes(self) -> Spikes:
         """All spikes since the last reset; needs ``has_recording=True``.
@@ -136,6 +150,7 @@ class NestNetwork:
         if not self._has_recording:
             raise RuntimeError("spikes were not recorded: build the network with has_recording=True.")
         self._kernel.check_owned()
+        self._uncounted = self._count_unread()
         self._end_stretch()
         senders = np.concatenate([kept[0] for kept in self._kept] or [np.empty(0, np.int64)]) - self._first_id
         times_ms = np.concatenate([kept[1] for kept in self._kept] or [np.empty(0)])
@@ -165,8 +180,10 @@ class NestNetwork:
 
 def _check_connections(connections: Connections, counted: IntArray, n_neurons: int, resolution_ms: float) -> None:
     sizes = {name: len(values) for name, values in connections._asdict().items()}
-    if len(set(sizes.values())) != 1:
-        raise ValueError(f"connections have arrays of unequal length: {sizes}.")
+    if len(set(sizes.values())) != 1 or 0 in sizes.values():
+        raise ValueError(f"connections have arrays of unequal length, or none: {sizes}.")
+    if counted.size == 0 or len(np.unique(counted)) < counted.size:
+        raise ValueError(f"counted={counted.tolist()} must name at least one neuron, and each one once.")
     for name, indices in (
         ("connections.source", connections.source),
         ("connections.target", connections.target),

@@ -6,6 +6,8 @@ import dataclasses
 import math
 from dataclasses import dataclass, field
 
+MAX_LAYER_SIZE = 1000  # neurons; a fully recurrent layer of this size has a million synapses
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeuronConfig:
@@ -44,20 +46,26 @@ class AntBrainConfig:
     n_hidden: int = 20  # fully recurrent, no self-connections (10 in the visual-only study)
     n_outputs: int = 4  # move, left, right, pheromone
     tick_ms: float = 20.0  # simulated time per tick of the world
-    resolution_ms: float = 1.0  # integration step
+    resolution_ms: float = 1.0  # integration step; sensors fire every 2 ms at 1.0 only (then as published)
     weight_pA: float = 100.0  # synaptic weight of a gene of 1
     max_weight_gene: float = 20.0  # weight genes lie in ± this
     min_delay_gene: float = 1.0  # delay genes in ms; the delay is the floor of the gene
     max_delay_gene: float = 7.0
-    input_current_pA: float = 20000.0  # drives an active input neuron, and the heartbeat, to fire every 2 ms
+    input_current_pA: float = 20000.0  # of an active input neuron, and of the heartbeat: it fires after each refractory
     has_startup_transient: bool = True  # in the first tick every input is active, as in the published program
     neuron: NeuronConfig = field(default_factory=NeuronConfig)
 
     def __post_init__(self) -> None:
         for name in ("n_inputs", "n_hidden", "n_outputs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"AntBrainConfig.{name}={getattr(self, name)} is not allowed: it must be >= 1.")
-        if self.resolution_ms <= 0 or not _is_multiple(1.0, self.resolution_ms):
+            if not 1 <= getattr(self, name) <= MAX_LAYER_SIZE:
+                raise ValueError(
+                    f"AntBrainConfig.{name}={getattr(self, name)} is not allowed: it must be 1 … {MAX_LAYER_SIZE}."
+                )
+        for entry in dataclasses.fields(self):
+            value = getattr(self, entry.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"AntBrainConfig.{entry.name}={value} is not finite: give a number.")
+        if not 0.001 <= self.resolution_ms <= 1.0 or not _is_multiple(1.0, self.resolution_ms):
             raise ValueError(
                 f"AntBrainConfig.resolution_ms={self.resolution_ms} is not allowed: delays are whole milliseconds, so "
                 "it must divide 1 ms, e.g. 1.0 or 0.1."
@@ -67,10 +75,10 @@ class AntBrainConfig:
                 f"AntBrainConfig.tick_ms={self.tick_ms} is not allowed: it must be a whole number of ms "
                 f"above {INPUT_LAG_MS:g}, e.g. 20."
             )
-        if not 1.0 <= self.min_delay_gene < self.max_delay_gene:
+        if not (self.min_delay_gene >= 1.0 and math.ceil(self.min_delay_gene) < math.floor(self.max_delay_gene)):
             raise ValueError(
-                f"AntBrainConfig delay genes in [{self.min_delay_gene}, {self.max_delay_gene}] are not allowed: "
-                "need 1 <= min_delay_gene < max_delay_gene (ms)."
+                f"AntBrainConfig delay genes in [{self.min_delay_gene}, {self.max_delay_gene}] are not allowed: need "
+                "min_delay_gene >= 1 and at least two whole milliseconds in between, e.g. [1, 7]."
             )
         for name in ("weight_pA", "max_weight_gene", "input_current_pA"):
             if not 0 < getattr(self, name) < math.inf:

@@ -138,13 +138,21 @@ def test_a_damaged_checkpoint_falls_back_with_a_warning_and_the_same_result(caps
     ("arguments", "code", "message"),
     [
         (["--optimizer", "gaa"], 64, "optimizer='gaa' is unknown, did you mean 'ga'"),
-        (["--populaton", "4"], 64, "unrecognized arguments: --populaton"),
+        (["--populaton", "4"], 64, "unknown flag --populaton, did you mean --population?"),
+        (["--pop", "4"], 64, "unknown flag --pop"),
+        (["--resume", "runs/a", "--name", "b"], 64, "not allowed with argument"),
+        (["--worlds", "held_out"], 64, "worlds='held_out' is unknown"),
+        (["--env.n_scattered", "100000"], 64, "n_scattered=100000"),
+        (["--env.view", "1e12"], 64, "view"),
+        (["--brain.max_delay_gene", "inf"], 64, "max_delay_gene=inf"),
+        (["--evaluate", "x.npz", "--out", "none/s.csv"], 73, "none is no folder"),
+        (["--evaluate", "x.npz", "--out", "s.png"], 64, "s.png"),
         (["--population", "1"], 64, "population=1 is too small"),
         (["--population", "x"], 64, "population='x' is not a whole number"),
         (["--config", "none.toml"], 64, "none.toml cannot be read"),
         (["--name", "../a"], 64, r"--name '../a' is not allowed"),
         (["--brain.max_delay_gene", "0.5"], 64, "delay genes"),
-        (["--evaluate", "none.npz"], 64, "--evaluate none.npz"),
+        (["--evaluate", "none.npz"], 64, "none.npz cannot be read"),
         (["--resume", "runs/none"], 73, "no run folder"),
     ],
 )
@@ -219,6 +227,62 @@ def test_an_ensemble_with_one_survivor_stops_with_the_first_reason(monkeypatch, 
     monkeypatch.setattr(rollout, "run_episode", fragile)
     assert main([*TINY, "--optimizer", "enkf", "--generations", "2", "--name", "a"]) == process.EXIT_INTERNAL
     assert "3 of 4 individuals of generation 0 failed" in capsys.readouterr().err
+
+
+def test_a_resumed_run_remembers_its_new_length():
+    main([*TINY, "--generations", "1", "--name", "a"])
+    main(["--resume", "runs/a", "--generations", "3"])
+    (_path("a") / "best.npz").unlink()
+    newest = max((_path("a") / "checkpoints").iterdir())
+    newest.unlink()  # as if killed before the last checkpoint
+    assert main(["--resume", "runs/a"]) == process.EXIT_DONE
+    assert results(_path("a"))["generations"]["generation"].tolist() == [0, 1, 2]
+    assert (_path("a") / "best.npz").exists()
+
+
+@pytest.mark.parametrize("damage", ["remove", "cut"])
+def test_a_run_whose_results_are_gone_is_refused_before_anything_runs(capsys, damage):
+    main([*TINY, "--generations", "2", "--name", "a"])
+    file = _path("a") / "results.h5"
+    if damage == "remove":
+        file.unlink()
+    else:
+        file.write_bytes(file.read_bytes()[:500])
+    assert main(["--resume", "runs/a", "--generations", "3"]) == process.EXIT_CANNOT_CREATE
+    assert {"remove": "no record of generation 0 (2 of 2 missing)", "cut": "results.h5 is damaged"}[damage] in (
+        capsys.readouterr().err
+    )
+
+
+def test_evaluating_genomes_that_all_fail_is_an_error(monkeypatch):
+    from experiments import rollout
+
+    def broken(*_, **__):
+        raise RuntimeError("no ant survived")
+
+    monkeypatch.setattr(rollout, "run_episode", broken)
+    main_arguments = ["--evaluate", "genomes.npz", "--episodes", "1"]
+    weights, delays = np.split(random_genomes(AntBrainConfig(), 1, np.random.default_rng(0)), 2, axis=1)
+    np.savez("genomes.npz", weights=weights, delays=delays)
+    assert main(main_arguments) == process.EXIT_INTERNAL
+
+
+def test_evaluation_meets_worlds_that_no_run_has_seen():
+    main([*TINY, "--generations", "1", "--episodes", "2", "--worlds", "run", "--name", "a"])
+    trained = set(results(_path("a"))["episodes"]["env_seed"].tolist())
+    main(["--evaluate", "runs/a/best.npz", "--episodes", "2", "--out", "s.csv", "--env.n_ticks", "5"])
+    held_out = {int(row["seed"]) for row in csv.DictReader(Path("s.csv").read_text().splitlines())}
+    assert len(trained) == len(held_out) == 2
+    assert not trained & held_out
+
+
+def test_a_reader_that_leaves_does_not_stop_the_run(run_python, tmp_path):
+    code = (
+        "import os, sys; from experiments.ants import main; reader, writer = os.pipe(); os.close(reader); "
+        f"os.dup2(writer, 1); sys.exit(main({[*TINY, '--generations', '3', '--name', 'a']!r}))"
+    )
+    assert run_python("-c", code).returncode == process.EXIT_DONE
+    assert results(tmp_path / "runs" / "a")["generations"]["generation"].tolist() == [0, 1, 2]
 
 
 def test_every_start_of_a_run_is_in_its_provenance():

@@ -47,14 +47,14 @@ def test_flags_override_the_file_and_the_file_overrides_the_preset(toml):
 
 def test_written_config_reads_back_to_the_same_value(toml):
     flags = {
-        "env.piles": "[[70, 20]]",
+        "env.piles": "[[90, 20]]",
         "brain.neuron.tau_m": "12.5",
         "record_spikes": True,
         "worlds": "run",
         "optimizer": "enkf",
     }
     config = load_config(None, flags)
-    assert config.env.piles == ((70, 20),)
+    assert config.env.piles == ((90, 20),)
     assert load_config(toml(config_to_toml(config)), {}) == config
     assert config_from_dict(config_to_dict(config)) == config
 

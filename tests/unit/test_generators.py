@@ -69,10 +69,21 @@ def test_scattered_units_lie_alone_in_the_ring_and_never_on_a_pile_or_wall(setti
 
 def test_a_full_ring_holds_one_unit_on_each_free_patch_and_one_more_is_refused():
     ring = {(x, y) for x in range(60, 101) for y in range(1, 61) if in_ring(x, y)} - IN_PILES - WALLS
-    state = make_state(n_scattered=len(ring))
+    inside_the_ring = {"nest_x": (82, 82), "nest_y": (30, 30)}
+    state = make_state(n_scattered=len(ring), **inside_the_ring)
     assert patches(state.food) == ring | IN_PILES
-    with pytest.raises(ValueError, match=rf"n_scattered={len(ring) + 1} units do not fit: .*{len(ring)} free"):
-        make_state(n_scattered=len(ring) + 1)
+    with pytest.raises(ValueError, match=rf"n_scattered={len(ring) + 1} .* must be <= {len(ring)}, the free patches"):
+        make_state(n_scattered=len(ring) + 1, **inside_the_ring)
+
+
+def test_a_possible_nest_centre_in_the_ring_is_kept_free():
+    ring = {(x, y) for x in range(60, 101) for y in range(1, 61) if in_ring(x, y)} - IN_PILES - WALLS
+    on_the_ring = {"nest_x": (70, 70), "nest_y": (30, 30)}
+    assert (70, 30) in ring
+    state = make_state(n_scattered=len(ring) - 1, **on_the_ring)
+    assert patches(state.food) == ring - {(70, 30)} | IN_PILES
+    with pytest.raises(ValueError, match=rf"must be <= {len(ring) - 1},"):
+        make_state(n_scattered=len(ring), **on_the_ring)
 
 
 def test_objects_mark_exactly_the_patches_with_food():
@@ -169,7 +180,8 @@ def test_the_total_is_the_food_on_the_ground(settings):
     assert initial_state(config, np.random.default_rng(0)).food.sum() == config.total_food
 
 
-def test_a_pile_on_the_nest_centre_is_refused():
-    config = ForagingConfig(nest_x=(80, 80), nest_y=(25, 25), piles=((81, 25),))
-    with pytest.raises(ValueError, match=r"cover the nest centre \(80, 25\)"):
-        initial_state(config, np.random.default_rng(0))
+@pytest.mark.parametrize("pile", [(80, 25), (81, 25), (82, 26), (78, 24)])
+def test_a_pile_that_can_cover_the_nest_centre_is_refused(pile):
+    with pytest.raises(ValueError, match=r"must be away from all nest centres, x in \(80, 80\) and y in \(25, 25\)"):
+        ForagingConfig(nest_x=(80, 80), nest_y=(25, 25), piles=(pile,))
+    ForagingConfig(nest_x=(80, 80), nest_y=(25, 25), piles=((83, 25),))

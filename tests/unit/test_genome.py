@@ -110,14 +110,60 @@ def test_a_damaged_file_is_refused_with_its_name_and_the_reason(tmp_path, arrays
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"n_hidden": 0}, "n_hidden=0 .* >= 1"),
+        ({"n_hidden": 0}, "n_hidden=0 .* 1 … 1000"),
         ({"resolution_ms": 0.3}, "resolution_ms=0.3 .* divide 1 ms"),
         ({"tick_ms": 2.0}, "tick_ms=2.0 .* above 2"),
         ({"tick_ms": 20.5}, "tick_ms=20.5"),
         ({"min_delay_gene": 0.5}, "min_delay_gene"),
+        ({"min_delay_gene": 1.2, "max_delay_gene": 1.5}, "two whole milliseconds"),
+        ({"max_delay_gene": np.inf}, "max_delay_gene=inf is not finite"),
+        ({"resolution_ms": 1e-320}, "resolution_ms"),
+        ({"tick_ms": np.nan}, "tick_ms=nan is not finite"),
+        ({"n_hidden": 10**8}, "n_hidden=100000000"),
         ({"weight_pA": 0.0}, "weight_pA=0.0 .* > 0"),
     ],
 )
 def test_a_bad_brain_config_is_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         AntBrainConfig(**settings)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "not a zip archive"),
+        (b"weights, delays", "not a zip archive"),
+        (b"PK\x03\x04 cut off", "not a zip archive"),
+        (None, "No such file"),
+    ],
+)
+def test_a_file_that_is_no_npz_is_refused_with_its_name(tmp_path, content, message):
+    path = tmp_path / "genomes.npz"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=message) as error:
+        load_published_genomes(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_damaged_npz_is_refused_wherever_the_damage_is(tmp_path):
+    path = tmp_path / "genomes.npz"
+    np.savez_compressed(path, weights=np.zeros((1, 250)), delays=np.ones((1, 250)))
+    content = path.read_bytes()
+    for position in np.random.default_rng(0).integers(len(content), size=30).tolist():
+        path.write_bytes(content[:position])
+        with pytest.raises(ValueError, match="cannot be read as an npz file"):
+            load_published_genomes(path)
+
+
+def test_objects_and_complex_numbers_are_refused(tmp_path):
+    path = tmp_path / "genomes.npz"
+    np.savez(path, weights=np.full((1, 250), {}, dtype=object), delays=np.ones((1, 250)))
+    with pytest.raises(ValueError, match="Object arrays cannot be loaded"):
+        load_published_genomes(path)
+    np.savez(path, weights=np.zeros((1, 250), complex), delays=np.ones((1, 250)))
+    with pytest.raises(ValueError, match="must be real numbers"):
+        load_published_genomes(path)
+    np.savez(path, weights=np.zeros((0, 250)), delays=np.ones((0, 250)))
+    with pytest.raises(ValueError, match="holds no genome"):
+        load_published_genomes(path)

@@ -144,9 +144,43 @@ def test_a_network_refuses_to_run_after_another_was_built():
     second = _pair()
     with pytest.raises(RuntimeError, match="another one was built since"):
         first.run(1.0)
+    with pytest.raises(RuntimeError, match="another one was built since"):
+        first.set_current(np.array([0]), 20000.0)
     second.run(1.0)
     first.reset()
     first.run(1.0)
+
+
+def test_looking_at_the_recording_takes_nothing_from_the_counts():
+    network = _pair(weight_pA=0.0, has_recording=True)
+    network.set_current(np.array([0]), 20000.0)
+    network.run(20.0)
+    assert len(network.spikes().steps) == 10
+    network.run(10.0)
+    assert len(network.spikes().steps) == 15
+    assert network.spike_counts().tolist() == [15, 0]
+    network.run(10.0)
+    assert network.spike_counts().tolist() == [5, 0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"counted": np.array([0, 0])}, "each one once"),
+        ({"counted": np.array([], dtype=int)}, "at least one neuron"),
+        ({"rng_seed": 0}, "rng_seed=0 is outside"),
+    ],
+)
+def test_a_network_that_cannot_be_read_or_seeded_is_refused(change, message):
+    arguments = {"counted": np.array([0]), **change}
+    with pytest.raises(ValueError, match=message):
+        NestNetwork(NeuronConfig(), 2, _connections((0, 1, 1.0, 1.0)), **arguments)
+
+
+def test_a_colony_without_ants_is_refused():
+    config = AntBrainConfig()
+    with pytest.raises(ValueError, match="n_ants=0"):
+        AntColonyBrain(*decode(random_genomes(config, 1, np.random.default_rng(0))[0], config), 0, config)
 
 
 def test_spikes_need_recording():

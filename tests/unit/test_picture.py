@@ -23,7 +23,10 @@ def test_a_picture_of_the_arena_is_written(genomes, tmp_path):
     assert image.imread(tmp_path / "colony.png").shape[:2] == (60 * 12, 41 * 12)
 
 
-@pytest.mark.parametrize(("arguments", "message"), [(["--genome", "2"], "out of bounds"), (["--tick", "x"], "--tick")])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(["--genome", "2"], "holds rows 0 … 1"), (["--tick", "x"], "--tick"), (["--tick", "-1"], ">= 0")],
+)
 def test_bad_arguments_are_an_error_without_a_file(genomes, tmp_path, capsys, arguments, message):
     out = tmp_path / "colony.png"
     with pytest.raises(SystemExit) as error:

@@ -172,7 +172,7 @@ def test_a_number_that_is_not_finite_or_not_whole_is_refused(name, value, rule):
         {"food_per_patch": 0, "n_scattered": 0, "nest_radius": 0, "pile_radius": 0, "speed": 0, "turn_deg": 0},
         {"diffusion": 0.0, "evaporation": 0.0, "deposit": 0.0, "view": 0.0},
         {"diffusion": 1.0, "evaporation": 1.0},
-        {"nest_x": (62, 98), "nest_y": (3, 58)},
+        {"nest_x": (62, 98), "nest_y": (3, 58), "piles": ()},
         {"nest_x": (80, 80), "nest_y": (30, 30)},
         {"piles": ((61, 2), (99, 59))},
         {"arena": (0, 100, 0, 60)},
@@ -194,7 +194,7 @@ def test_a_config_cannot_be_changed():
     ("preset", "nearest"), [("published_tst", "published_test"), ("publised_training", "published_training")]
 )
 def test_an_unknown_preset_offers_the_nearest_name(preset, nearest):
-    with pytest.raises(ValueError, match=rf"unknown preset '{preset}', did you mean '{nearest}'\? Known: .*{nearest}"):
+    with pytest.raises(ValueError, match=rf"unknown preset '{preset}', did you mean '{nearest}'\?$"):
         make_config(preset)
 
 
@@ -202,7 +202,7 @@ def test_an_unknown_preset_offers_the_nearest_name(preset, nearest):
     ("setting", "nearest"), [("n_ant", "n_ants"), ("difusion", "diffusion"), ("nticks", "n_ticks")]
 )
 def test_an_unknown_setting_offers_the_nearest_name(setting, nearest):
-    with pytest.raises(ValueError, match=rf"unknown world setting '{setting}', did you mean '{nearest}'\? Known: "):
+    with pytest.raises(ValueError, match=rf"unknown world setting '{setting}', did you mean '{nearest}'\?$"):
         make_config(**{setting: 1})
 
 
