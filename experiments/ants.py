@@ -39,7 +39,8 @@ from experiments.evaluate import evaluate_file, read_genomes
 from experiments.provenance import collect_provenance, git_commit
 from experiments.rollout import make_colony_task
 from experiments.run import GenerationFailedError, evolve, make_optimizer, say
-from experiments.storage import RunFolder, StorageError, write_text
+from experiments.run_folder import RunFolder
+from experiments.storage import StorageError, write_text
 from optim import Optimizer
 from optim.evaluators import Evaluator, MpiUnavailableError, is_first_rank, launch, mpi_library
 from snn.nest_kernel import NestUnavailableError

@@ -20,8 +20,9 @@ from experiments.analysis import plot_fitness
 from experiments.config import AntsConfig
 from experiments.process import EXIT_DONE, EXIT_STOPPED, is_stop_requested
 from experiments.rollout import MEASURES, run_episode, task_seeds
+from experiments.run_folder import RunFolder
 from experiments.seeds import initial_rng, optimizer_seed
-from experiments.storage import RunFolder, Tables, write_genomes
+from experiments.storage import Tables, write_genomes
 from optim import (
     Block,
     EnsembleKalmanFilter,

@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 import numpy as np
 
 from envs.foraging import AntForagingEnv
-from experiments.storage import RunFolder
+from experiments.run_folder import RunFolder
 from snn import AntBrainConfig, AntColonyBrain, decode, random_genomes
 from snn.topology import colony_connections
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.storage import RunFolder
+from experiments.run_folder import RunFolder
 from tests.conftest import ROOT
 
 MPIRUN = Path(sys.executable).parent / "mpirun"

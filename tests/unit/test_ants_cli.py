@@ -12,7 +12,7 @@ from envs.types import make_config
 from experiments import process
 from experiments.ants import main
 from experiments.run import colony_responses, make_optimizer
-from experiments.storage import RunFolder
+from experiments.run_folder import RunFolder
 from snn import AntBrainConfig, random_genomes
 
 pytestmark = pytest.mark.nest

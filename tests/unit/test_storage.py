@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments import storage
-from experiments.storage import RunFolder, StorageError, write_text
+from experiments import run_folder, storage
+from experiments.run_folder import RunFolder
+from experiments.storage import StorageError, write_text
 from snn.nest_network import Spikes
 
 
@@ -162,7 +163,7 @@ def test_a_generation_that_is_repeated_after_a_kill_is_stored_once(run):
 
 
 def test_long_runs_merge_on_the_way_so_that_files_stay_few(run, monkeypatch):
-    monkeypatch.setattr(storage, "_MERGE_EVERY", 5)
+    monkeypatch.setattr(run_folder, "_MERGE_EVERY", 5)
     for generation in range(12):
         run.write_generation(generation, record(generation))
         assert len(list((run.path / "generations").iterdir())) < 5
@@ -203,7 +204,7 @@ def test_a_kill_between_write_and_rename_of_a_checkpoint_leaves_the_run_resumabl
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(storage, "_move", killed)
+        patch.setattr(run_folder, "move", killed)
         with pytest.raises(KeyboardInterrupt):
             run.write_checkpoint(1, STATE)
     assert run.read_checkpoint() == (None, [])
