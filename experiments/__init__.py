@@ -17,8 +17,10 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
 
 # Numba's own cache looks at the file of a function only, not at those of the kernels it calls.
 _kernels = b"".join(path.read_bytes() for name in ("envs", "snn") for path in sorted((_home / name).glob("*.py")))
-_caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stigmergy"
-os.environ.setdefault("NUMBA_CACHE_DIR", str(_caches / f"numba-{hashlib.sha256(_kernels).hexdigest()[:16]}"))
+_caches = os.environ.get("XDG_CACHE_HOME") or os.path.expandvars("$HOME/.cache")
+if Path(_caches).is_absolute():  # a container's user may have no home: then Numba chooses
+    _name = f"numba-{hashlib.sha256(_kernels).hexdigest()[:16]}"
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(_caches, "stigmergy", _name)))
 
 # Packages named `envs`, `snn` or `optim` may come from elsewhere (PyPI has an `envs`); results would be nonsense.
 for _name in ("envs", "snn", "optim"):
