@@ -65,9 +65,8 @@ def _place_food(
     None at `start` (row, column), where all ants begin: food taken at tick 0 would never be credited.
     """
     food = np.zeros(columns.shape, dtype=np.int64)
-    for x, y in config.piles:
-        in_pile = np.hypot(columns - x, rows - y) < config.pile_radius
-        food[in_pile & is_free] = config.food_per_patch
+    for x, y in config.pile_patches():
+        food[y, x] = config.food_per_patch
     if config.n_scattered:
         distance = np.hypot(columns - config.scatter_centre[0], rows - config.scatter_centre[1])
         low, high = config.scatter_range

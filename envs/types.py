@@ -150,7 +150,7 @@ class ForagingConfig:
         columns, rows = np.meshgrid(np.arange(x_min + 1, x_max), np.arange(y_min + 1, y_max))
         distance = np.hypot(columns - self.scatter_centre[0], rows - self.scatter_centre[1])
         is_ring = (self.scatter_range[0] < distance) & (distance < self.scatter_range[1])
-        for x, y in self._pile_patches():
+        for x, y in self.pile_patches():
             is_ring[y - y_min - 1, x - x_min - 1] = False
         nest_rows = slice(self.nest_y[0] - y_min - 1, self.nest_y[1] - y_min)
         nest_columns = slice(self.nest_x[0] - x_min - 1, self.nest_x[1] - x_min)
@@ -166,9 +166,9 @@ class ForagingConfig:
     @property
     def total_food(self) -> int:
         """Food units in the world at reset (152 in the published test)."""
-        return len(self._pile_patches()) * self.food_per_patch + self.n_scattered
+        return len(self.pile_patches()) * self.food_per_patch + self.n_scattered
 
-    def _pile_patches(self) -> set[tuple[int, int]]:
+    def pile_patches(self) -> set[tuple[int, int]]:
         """Patches (x, y) of all piles, without the walls."""
         x_min, x_max, y_min, y_max = self.arena
         reach = math.ceil(self.pile_radius)
@@ -200,7 +200,7 @@ def _checked_type(name: str, value: Any, default: Any) -> Any:
     elif isinstance(default, float):
         is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
         is_valid, rule = is_number and math.isfinite(value), "a finite number"
-    elif name == "piles" and not isinstance(default[0], int):
+    elif isinstance(default[0], tuple):  # piles: any number of them
         is_valid, rule = isinstance(value, Sequence) and not isinstance(value, str), "a list of (x, y) centres"
         if is_valid:
             return tuple(_checked_type(name, centre, (0, 0)) for centre in value)

@@ -140,8 +140,7 @@ def _main(arguments: Sequence[str] | None, make_evaluator: MakeEvaluator, commit
 def _start(options: dict[str, Any], flags: dict[str, Any], make_evaluator: MakeEvaluator, commit: str) -> int:
     config = load_config(options["config"], flags)
     path = options["runs"] / _run_name(options["name"], config)
-    if path.exists():
-        raise StorageError(f"{path} exists already: continue it with --resume {path}, or choose another --name.")
+    RunFolder.check_new(path)  # before any work
     optimizer = make_optimizer(config)
     evaluator = make_evaluator({"config": config_to_dict(config), "is_held_out": False})
     return _evolve(config, optimizer, RunFolder.create(path, config_to_toml(config)), evaluator, commit)

@@ -63,6 +63,12 @@ class RunFolder:
                 f"{path} is no run folder: it has no {', no '.join(missing)}. Give the folder of an earlier run."
             )
 
+    @staticmethod
+    def check_new(path: Path) -> None:
+        """Raise StorageError if there is something at `path` already."""
+        if path.exists():
+            raise StorageError(f"{path} exists already: continue it with --resume {path}, or choose another --name.")
+
     @classmethod
     def create(cls, path: Path, config_toml: str) -> RunFolder:
         """Make a new run folder.
@@ -71,8 +77,7 @@ class RunFolder:
         ------
         StorageError : the folder exists, or cannot be made.
         """
-        if path.exists():
-            raise StorageError(f"{path} exists already: continue it with --resume {path}, or choose another --name.")
+        cls.check_new(path)
         try:
             path.mkdir(parents=True)
         except OSError as error:
@@ -225,7 +230,6 @@ class RunFolder:
         populations : name to spikes sorted by time; `Spikes.neurons` become the node ids
         attributes : plain values that tell whose spikes these are
         """
-
         path = self.path / "spikes" / f"gen_{generation:06d}.h5"
         commit(path, lambda file: write_sonata(file, populations, attributes))
 
