@@ -17,6 +17,7 @@ from envs.rewards import colony_fitness
 from envs.types import (
     ACTION_SIZES,
     COUNTS,
+    FINISH_TICK,
     N_ACTIONS,
     N_SENSORS,
     N_TICKS,
@@ -86,7 +87,6 @@ class AntForagingEnv(gymnasium.Env[NDArray[np.int8], IntArray]):
         self.action_space = spaces.MultiDiscrete(np.tile(ACTION_SIZES, (n_ants, 1)))
         self.state: ForagingState | None = None
         self._constants = tick_constants(self.config)
-        self._has_ended = False
         self._fitness = 0.0
 
     def reset(
@@ -101,9 +101,8 @@ class AntForagingEnv(gymnasium.Env[NDArray[np.int8], IntArray]):
         super().reset(seed=seed)
         self.state = initial_state(self.config, self.np_random)
         begin_tick(self.state, self._constants)
-        self._has_ended = False
         self._fitness = colony_fitness(self.state.counts, self.config)
-        return self.state.obs.copy(), self._info()
+        return self.state.obs.copy(), self.measures()
 
     def step(self, action: IntArray) -> tuple[NDArray[np.int8], float, bool, bool, dict[str, Any]]:
         """Advance the world by one tick.
@@ -117,14 +116,13 @@ class AntForagingEnv(gymnasium.Env[NDArray[np.int8], IntArray]):
         ValueError : wrong shape or type, or a value outside the action space; the state is unchanged.
         gymnasium.error.ResetNeeded : before the first reset, or after the end of the episode.
         """
-        if self.state is None or self._has_ended:
+        if self.state is None or self.has_ended:
             when = "before the first reset" if self.state is None else "after the end of the episode"
             raise ResetNeeded(f"AntForaging: step was called {when}. Call env.reset() first.")
         is_finished = step_state(self.state, self._checked(action), self._constants)
         is_out_of_time = not is_finished and self.state.counts[N_TICKS] >= self.config.n_ticks
-        self._has_ended = is_finished or is_out_of_time
         previous, self._fitness = self._fitness, colony_fitness(self.state.counts, self.config)
-        return self.state.obs.copy(), self._fitness - previous, bool(is_finished), bool(is_out_of_time), self._info()
+        return self.state.obs.copy(), self._fitness - previous, bool(is_finished), bool(is_out_of_time), self.measures()
 
     def render(self) -> NDArray[np.uint8] | None:
         """RGB frame (height, width, 3) uint8 of the arena, or None without a render mode."""
@@ -153,8 +151,23 @@ class AntForagingEnv(gymnasium.Env[NDArray[np.int8], IntArray]):
             )
         return np.ascontiguousarray(actions, dtype=np.int64)
 
-    def _info(self) -> dict[str, Any]:
-        assert self.state is not None
+    @property
+    def has_ended(self) -> bool:
+        """Whether the episode is over, everything collected or out of time; False before the first reset."""
+        if self.state is None:
+            return False
+        counts = self.state.counts
+        return bool(counts[FINISH_TICK] >= 0 or counts[N_TICKS] >= self.config.n_ticks)
+
+    def measures(self) -> dict[str, Any]:
+        """What the episode has come to so far: the `info` of the last reset or step.
+
+        Raises
+        ------
+        gymnasium.error.ResetNeeded : before the first reset.
+        """
+        if self.state is None:
+            raise ResetNeeded("AntForaging: measures was called before the first reset. Call env.reset() first.")
         info: dict[str, Any] = dict(zip(COUNTS, self.state.counts.tolist(), strict=True))
-        info["fitness"] = self._fitness
+        info["fitness"] = colony_fitness(self.state.counts, self.config)
         return info

@@ -16,7 +16,8 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUM
     os.environ.setdefault(_name, "1")
 
 # Numba's own cache looks at the file of a function only, not at those of the kernels it calls.
-_kernels = b"".join(path.read_bytes() for name in ("envs", "snn") for path in sorted((_home / name).glob("*.py")))
+_sources = [*sorted((_home / "envs").glob("*.py")), *sorted((_home / "snn").glob("*.py"))]
+_kernels = b"".join(path.read_bytes() for path in [*_sources, _home / "experiments" / "compiled.py"])
 _caches = os.environ.get("XDG_CACHE_HOME") or os.path.expandvars("$HOME/.cache")
 if Path(_caches).is_absolute():  # a container's user may have no home: then Numba chooses
     _name = f"numba-{hashlib.sha256(_kernels).hexdigest()[:16]}"

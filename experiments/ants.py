@@ -161,10 +161,10 @@ def _resume(options: dict[str, Any], flags: dict[str, Any], make_evaluator: Make
 def _evolve(config: AntsConfig, optimizer: Optimizer, run: RunFolder, evaluator: Evaluator, commit: str) -> int:
     say(
         f"{config.optimizer}, {config.population} individuals × {config.episodes} episodes of {config.env.n_ticks} "
-        f"ticks, {config.generations} generations, {evaluator.n_ranks} ranks: {run.path}"
+        f"ticks, {config.generations} generations, engine {config.brain.engine}, {evaluator.n_ranks} ranks: {run.path}"
     )
     with run.lock():
-        write_text(run.path / "config.toml", config_to_toml(config))  # a resumed run may have more generations
+        write_text(run.path / "config.toml", config_to_toml(config))  # more generations, or another engine
         run.add_provenance(collect_provenance(config.seed, evaluator.n_ranks, mpi_library(), commit))
         return evolve(config, optimizer, run, evaluator)
 

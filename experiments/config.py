@@ -24,8 +24,8 @@ else:
     import tomli as tomllib
 
 OPTIMIZERS = ("ga", "es", "enkf")
-# Fields that a resumed run may change: they decide when it ends, not what it computes.
-RESUMABLE = ("generations",)
+# Fields that a resumed run may change: they decide when it ends and how fast, not what it computes.
+RESUMABLE = ("generations", "brain.engine")
 
 
 class ConfigError(ValueError):

@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from envs.foraging import AntForagingEnv
 from envs.types import N_ACTIONS
+from experiments.compiled import run_compiled
 from experiments.config import AntsConfig, config_from_dict
 from experiments.seeds import episode_seeds
 from optim.base import Array
 from optim.evaluators import Task, TaskFunction
 from snn import AntColonyBrain, decode
 from snn.nest_kernel import nest_version
-from snn.nest_network import Spikes
+from snn.spike_trains import SpikeTrains
 
 # What an episode measures, in the order of the values of a task.
 MEASURES = ("food", "fitness", "ticks", "pick_ups", "moves", "turns", "deposits")
@@ -26,7 +28,7 @@ class Episode(NamedTuple):
     """Outcome of one episode."""
 
     values: Array  # (len(MEASURES),)
-    spikes: dict[str, Spikes]  # by population; empty unless recorded
+    spikes: SpikeTrains | None  # None unless recorded
 
 
 def run_episode(
@@ -46,16 +48,25 @@ def run_episode(
     """
     env_seed, nest_seed = seeds
     weights_pA, delays_ms = decode(genome, config.brain)
-    obs, info = env.reset(seed=env_seed)
+    obs, _ = env.reset(seed=env_seed)
     with AntColonyBrain(
         weights_pA, delays_ms, config.env.n_ants, config.brain, rng_seed=nest_seed, has_recording=has_recording
     ) as brain:
-        has_ended = False
-        while not has_ended:
-            obs, _, terminated, truncated, info = env.step(brain.act(obs))
-            has_ended = terminated or truncated
-        spikes = brain.spikes() if has_recording else {}
+        if brain.compiled is not None:
+            run_compiled(env, brain)
+        else:
+            run_ticks(env, brain, obs)
+        info = env.measures()
+        spikes = brain.spikes() if has_recording else None
     return Episode(np.array([info[name] for name in MEASURES], dtype=np.float64), spikes)
+
+
+def run_ticks(env: AntForagingEnv, brain: AntColonyBrain, obs: NDArray[np.int8]) -> None:
+    """Let a colony forage tick by tick until the episode ends."""
+    has_ended = False
+    while not has_ended:
+        obs, _, terminated, truncated, _ = env.step(brain.act(obs))
+        has_ended = terminated or truncated
 
 
 def task_seeds(config: AntsConfig, task: Task, *, is_held_out: bool = False) -> tuple[int, int]:
@@ -64,7 +75,7 @@ def task_seeds(config: AntsConfig, task: Task, *, is_held_out: bool = False) -> 
 
 
 def make_colony_task(settings: Mapping[str, Any]) -> TaskFunction:
-    """Task function of the ant study on any rank; also compiles the world and loads NEST before work is handed out.
+    """Task function of the ant study on any rank; also compiles the world and loads the engine before work begins.
 
     Parameters
     ----------
@@ -72,10 +83,11 @@ def make_colony_task(settings: Mapping[str, Any]) -> TaskFunction:
 
     Raises
     ------
-    snn.nest_kernel.NestUnavailableError : NEST is missing or built with MPI.
+    snn.nest_kernel.NestUnavailableError : NEST is the engine, but missing or built with MPI.
     """
     config, is_held_out = config_from_dict(settings["config"]), bool(settings["is_held_out"])
-    nest_version()
+    if config.brain.engine == "nest":
+        nest_version()
     env = AntForagingEnv(**dataclasses.asdict(config.env))
     env.reset(seed=0)
     env.step(np.zeros((config.env.n_ants, N_ACTIONS), dtype=np.int64))

@@ -22,6 +22,7 @@ from experiments.process import EXIT_DONE, EXIT_STOPPED, is_stop_requested
 from experiments.rollout import MEASURES, run_episode, task_seeds
 from experiments.run_folder import RunFolder
 from experiments.seeds import initial_rng, optimizer_seed
+from experiments.sonata import recording_bytes
 from experiments.storage import Tables, write_genomes
 from optim import (
     Block,
@@ -39,6 +40,9 @@ from snn import gene_blocks, random_genomes
 
 FITNESS, FOOD = MEASURES.index("fitness"), MEASURES.index("food")
 PICK_UPS = MEASURES.index("pick_ups")
+
+_SPIKE_RATE_HZ = 170.0  # per neuron, with the sensors: a published colony has 1,780 spikes a tick, random ones 2,200
+_LARGE_RECORDING = 1e9  # bytes
 
 
 class GenerationFailedError(RuntimeError):
@@ -101,6 +105,8 @@ def evolve(config: AntsConfig, optimizer: Optimizer, run: RunFolder, evaluator: 
     experiments.storage.StorageError : checkpoints or records are damaged or missing.
     """
     progress = _restore(run, optimizer)
+    if large := large_recording_line(config, config.generations - progress.generation):
+        say(f"{large}: {run.path / 'spikes'}")
     started_at, start = progress.generation, time.monotonic()
     code = EXIT_DONE
     while progress.generation < config.generations and code == EXIT_DONE:
@@ -123,6 +129,19 @@ def evolve(config: AntsConfig, optimizer: Optimizer, run: RunFolder, evaluator: 
     if code == EXIT_STOPPED:
         say(f"stopped before generation {progress.generation}; continue with --resume {run.path}")
     return code
+
+
+def large_recording_line(config: AntsConfig, n_generations: int) -> str:
+    """What the spikes of so many generations will take on disk; empty if they are not recorded or below 1 GB."""
+    brain = config.brain
+    n_neurons = config.env.n_ants * (brain.n_inputs + brain.n_hidden + brain.n_outputs)
+    each = recording_bytes(n_neurons, _SPIKE_RATE_HZ, config.env.n_ticks * brain.tick_ms)
+    if not config.record_spikes or n_generations * each <= _LARGE_RECORDING:
+        return ""
+    return (
+        f"spikes about {n_generations * each / 1e9:.1f} GB, {n_generations} generations × {each / 1e6:.0f} MB "
+        f"(at {_SPIKE_RATE_HZ:.0f} Hz per neuron)"
+    )
 
 
 def say(line: str) -> None:
@@ -247,6 +266,7 @@ def _record_spikes(config: AntsConfig, run: RunFolder, tables: Tables, generatio
     env = AntForagingEnv(**dataclasses.asdict(config.env))
     episode = run_episode(individuals["genome"][best], config, env, seeds, has_recording=True)
     attributes = {"generation": generation, "individual": best, "env_seed": seeds[0], "nest_seed": seeds[1]}
+    assert episode.spikes is not None  # it was asked for
     run.write_spikes(generation, episode.spikes, attributes | {"fitness": episode.values[FITNESS]})
 
 

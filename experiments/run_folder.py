@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.sonata import write_sonata
 from experiments.storage import (
     StorageError,
     Tables,
@@ -36,11 +37,10 @@ from experiments.storage import (
     reading,
     temporary_beside,
     write_hdf5,
-    write_sonata,
     write_state,
     write_text,
 )
-from snn.nest_network import Spikes
+from snn.spike_trains import SpikeTrains
 
 _FOLDERS = ("generations", "checkpoints", "spikes")
 _KEPT_CHECKPOINTS = 3
@@ -222,16 +222,14 @@ class RunFolder:
             raise StorageError(f"no checkpoint of {self.path} can be read. " + " ".join(refused))
         return None, []
 
-    def write_spikes(self, generation: int, populations: Mapping[str, Spikes], attributes: Mapping[str, Any]) -> None:
+    def write_spikes(self, generation: int, trains: SpikeTrains, attributes: Mapping[str, Any]) -> None:
         """Store spike trains in the SONATA layout that libsonata and BMTK read.
 
         Parameters
         ----------
-        populations : name to spikes sorted by time; `Spikes.neurons` become the node ids
         attributes : plain values that tell whose spikes these are
         """
-        path = self.path / "spikes" / f"gen_{generation:06d}.h5"
-        commit(path, lambda file: write_sonata(file, populations, attributes))
+        write_sonata(self.path / "spikes" / f"gen_{generation:06d}.h5", trains, attributes)
 
     def _record_path(self, generation: int) -> Path:
         return self.path / "generations" / f"gen_{generation:06d}.h5"

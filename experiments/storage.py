@@ -5,6 +5,7 @@ equal length: ``individuals`` (generation, individual, fitness, genome), ``episo
 env_seed, seconds and the measures), ``failures`` (generation, individual, episode, traceback), ``generations``
 (generation, best, mean, sd, food of the best, mean_food, n_failed, seconds). Individuals are those evaluated in a
 generation, numbered as asked: what an optimizer carries over unchanged is not repeated. A failed one has fitness NaN.
+Spikes have files of their own, see `experiments.sonata`.
 """
 
 from __future__ import annotations
@@ -22,13 +23,11 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from snn.nest_network import Spikes
-
 SCHEMA = 1
 Tables = Mapping[str, Mapping[str, NDArray[Any]]]
 
-_SPIKE_CHUNK = 16384
-_SORTING = h5py.enum_dtype({"none": 0, "by_id": 1, "by_time": 2}, basetype="u1")
+# How a SONATA file says in which order its spikes stand.
+SORTING = h5py.enum_dtype({"none": 0, "by_id": 1, "by_time": 2}, basetype="u1")
 
 
 class StorageError(RuntimeError):
@@ -165,31 +164,3 @@ def read_state(file: h5py.File) -> dict[str, Any]:
     if "arrays" in file:
         file["arrays"].visititems(restore)
     return state
-
-
-def write_sonata(file: h5py.File, populations: Mapping[str, Spikes], attributes: Mapping[str, Any]) -> None:
-    """Spike trains in the SONATA layout that libsonata and BMTK read.
-
-    Parameters
-    ----------
-    populations : name to spikes sorted by time; `Spikes.neurons` become the node ids
-    attributes : plain values of the file that tell whose spikes these are
-    """
-    file.attrs["magic"] = np.uint32(0x0A7A)
-    file.attrs["version"] = np.array([0, 1], dtype=np.uint32)
-    for name, value in attributes.items():
-        file.attrs[name] = value
-    for population, spikes in populations.items():
-        _write_spike_trains(file.create_group(f"spikes/{population}"), spikes)
-
-
-def _write_spike_trains(group: h5py.Group, spikes: Spikes) -> None:
-    """One population; scaleoffset, because the gzip filter is missing in libsonata's wheel."""
-    group.attrs.create("sorting", 2, dtype=_SORTING)
-    options = {"maxshape": (None,), "chunks": (_SPIKE_CHUNK,)}
-    # Decimals that write every multiple of the resolution exactly.
-    decimals = next(n for n in range(1, 10) if (spikes.resolution_ms * 10**n).is_integer())
-    times_ms = spikes.steps * spikes.resolution_ms
-    times = group.create_dataset("timestamps", data=times_ms, scaleoffset=decimals, **options)
-    times.attrs["units"] = "ms"
-    group.create_dataset("node_ids", data=spikes.neurons.astype(np.uint32), scaleoffset=0, **options)

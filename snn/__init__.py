@@ -1,13 +1,25 @@
-"""Spiking networks on NEST: ant brains from genomes. Importing this package does not load the simulator."""
+"""Spiking networks on NEST and on its compiled twin. Importing this package does not load the simulator."""
 
 from snn.ant_brain import AntColonyBrain
 from snn.genome import decode, gene_blocks, genome_size, load_published_genomes, random_genomes
+from snn.models import Population
+from snn.network import Network, build
+from snn.numba_network import NumbaEnsemble
 from snn.params import AntBrainConfig, NeuronConfig
+from snn.spike_trains import SpikeTrains
+from snn.topology import Connections, Topology
 
 __all__ = [
     "AntBrainConfig",
     "AntColonyBrain",
+    "Connections",
+    "Network",
     "NeuronConfig",
+    "NumbaEnsemble",
+    "Population",
+    "SpikeTrains",
+    "Topology",
+    "build",
     "decode",
     "gene_blocks",
     "genome_size",

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from types import TracebackType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from snn.ant_kernels import TickPlan, make_plan, tick
 from snn.decoding import decode_actions
-from snn.nest_network import NestNetwork, Spikes
+from snn.flush import flushing_to_zero
+from snn.lif_kernels import Parts
+from snn.network import build
+from snn.numba_network import NumbaNetwork
 from snn.params import INPUT_LAG_MS, AntBrainConfig
-from snn.topology import FloatArray, IntArray, colony_connections
+from snn.spike_trains import FloatArray, IntArray, SpikeTrains
+from snn.topology import ant_brain
+
+
+class CompiledBrain(NamedTuple):
+    """What compiled callers of `snn.ant_kernels.tick` need of a colony on the engine "numba"."""
+
+    plan: TickPlan
+    parts: Parts
 
 
 class AntColonyBrain:
@@ -24,14 +37,14 @@ class AntColonyBrain:
     ----------
     weights_pA, delays_ms : (n_synapses,) from `snn.genome.decode`
     n_ants : int
-    config : AntBrainConfig
+    config : AntBrainConfig; its `engine` simulates
     rng_seed : int, 1 … 2**32 - 1
     has_recording : bool, keep all spikes for `spikes`
 
     Raises
     ------
     ValueError : no ants, a seed outside its range, or weights and delays that do not fit the network.
-    snn.nest_kernel.NestUnavailableError : NEST is missing or built with MPI.
+    snn.nest_kernel.NestUnavailableError : NEST is the engine, but missing or built with MPI.
 
     Source: Jimenez-Romero et al. 2024, doi:10.1007/s11721-023-00231-6; timing read from its published spike trains.
     """
@@ -50,30 +63,30 @@ class AntColonyBrain:
             raise ValueError(f"n_ants={n_ants} is not allowed: a colony has at least one ant.")
         self.config = config
         self.n_ants = n_ants
-        first = config.n_neurons * np.arange(n_ants)[:, None]
-        self._inputs: IntArray = (first + np.arange(config.n_inputs)).ravel()
-        outputs = first + config.n_inputs + config.n_hidden + np.arange(config.n_outputs)
-        self._network = NestNetwork(
-            config.neuron,
-            config.n_neurons * n_ants + 1,
-            colony_connections(config, n_ants, weights_pA, delays_ms),
-            counted=outputs.ravel(),
+        self._has_recording = has_recording
+        self._network = build(
+            ant_brain(config, weights_pA, delays_ms),
+            engine=config.engine,
+            n_copies=n_ants,
+            counted=("output",),
+            recorded=("input", "hidden", "output") if has_recording else (),
             resolution_ms=config.resolution_ms,
             rng_seed=rng_seed,
-            has_recording=has_recording,
         )
-        self._begin()
+        self.n_ticks = 0
+        self._compile()
+
+    def _compile(self) -> None:
+        """Have whole ticks done by one compiled call, where nothing is recorded."""
+        self.compiled: CompiledBrain | None = None
+        if isinstance(self._network, NumbaNetwork) and not self._has_recording:
+            self.compiled = CompiledBrain(make_plan(self._network, self.config), self._network.parts())
 
     def reset(self) -> None:
         """Back to time 0 with the same weights."""
         self._network.reset()
-        self._begin()
-
-    def _begin(self) -> None:
-        heartbeat = np.array([self.config.n_neurons * self.n_ants])
-        self._network.set_current(heartbeat, self.config.input_current_pA)
-        self._is_active = np.zeros(self._inputs.size, dtype=np.bool_)
-        self._is_first_tick = True
+        self.n_ticks = 0
+        self._compile()
 
     def act(self, obs: NDArray[np.int8]) -> IntArray:
         """Simulate one tick.
@@ -92,20 +105,22 @@ class AntColonyBrain:
         """
         if np.shape(obs) != (self.n_ants, self.config.n_inputs):
             raise ValueError(f"obs has shape {np.shape(obs)}, expected {(self.n_ants, self.config.n_inputs)}.")
+        self.n_ticks += 1
+        if self.compiled is not None:
+            actions = np.empty((self.n_ants, 3), dtype=np.int64)
+            with flushing_to_zero():
+                tick(self.n_ticks - 1, np.asarray(obs), *self.compiled, actions)
+            return actions
         # The sensors of the last tick act until INPUT_LAG_MS into this one; see snn.params.
         self._network.run(INPUT_LAG_MS)
-        is_active = np.ravel(obs) != 0
-        if self._is_first_tick and self.config.has_startup_transient:
+        is_active = np.not_equal(obs, 0)
+        if self.n_ticks == 1 and self.config.has_startup_transient:
             is_active = np.ones_like(is_active)
-        self._is_first_tick = False
-        changed = is_active != self._is_active
-        self._network.set_current(self._inputs[changed & is_active], self.config.input_current_pA)
-        self._network.set_current(self._inputs[changed & ~is_active], 0.0)
-        self._is_active = is_active
+        self._network.set_inputs("input", self.config.input_current_pA * is_active)
         self._network.run(self.config.tick_ms - INPUT_LAG_MS)
-        return decode_actions(self._network.spike_counts().reshape(self.n_ants, self.config.n_outputs))
+        return decode_actions(self._network.spike_counts())
 
-    def spikes(self) -> dict[str, Spikes]:
+    def spikes(self) -> SpikeTrains:
         """Recorded spikes of the populations "input", "hidden" and "output" of the whole colony.
 
         Neuron ``k`` of ant ``a`` in a population of n per ant is ``a * n + k``. The heartbeat, one spike at every odd
@@ -115,16 +130,7 @@ class AntColonyBrain:
         ------
         RuntimeError : the brain was built without recording.
         """
-        steps, neurons, resolution_ms = self._network.spikes()
-        ant, local = np.divmod(neurons, self.config.n_neurons)
-        is_brain = ant < self.n_ants
-        sizes = {"input": self.config.n_inputs, "hidden": self.config.n_hidden, "output": self.config.n_outputs}
-        populations, first = {}, 0
-        for name, size in sizes.items():
-            chosen = is_brain & (local >= first) & (local < first + size)
-            populations[name] = Spikes(steps[chosen], ant[chosen] * size + local[chosen] - first, resolution_ms)
-            first += size
-        return populations
+        return self._network.spikes()
 
     def __enter__(self) -> AntColonyBrain:
         return self

@@ -7,15 +7,17 @@ processor needs 14 to 50 times as long. Treating denormals as zero changes no sp
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from llvmlite import ir
-from numba import njit, types
+from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 # Bits of the SSE control register: flush results to zero (15), treat operands as zero (6).
 _FLUSH_BITS = 0x8040
-_HAS_SSE = platform.machine().lower() in ("x86_64", "amd64")
+_HAS_SSE = platform.machine().lower() in ("x86_64", "amd64") and not config.DISABLE_JIT
 
 
 @intrinsic
@@ -56,8 +58,18 @@ def _set_flush_sse(is_on):
     return was_on
 
 
+@contextmanager
+def flushing_to_zero() -> Iterator[None]:
+    """Flush-to-zero of the calling thread for a while."""
+    was_on = set_flush_to_zero(True)
+    try:
+        yield
+    finally:
+        set_flush_to_zero(was_on)
+
+
 def set_flush_to_zero(is_on: bool) -> bool:
-    """Switch flush-to-zero of the calling thread; without effect on processors other than x86-64.
+    """Switch flush-to-zero of the calling thread; without effect on other processors than x86-64.
 
     Returns
     -------

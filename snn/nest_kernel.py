@@ -2,8 +2,9 @@
 
 Two facts decide its shape. A NEST without MPI (the PyPI wheel) ends the process when it finds itself under ``mpirun``,
 at import and at every kernel reset: so MPI must be initialised first and the launcher's variables removed for good.
-A NEST with MPI would join all ranks into one simulation: it is refused. NEST's high-level calls cost ten times the
-simulation of a small network, so the low-level ones of NEST 3.10 are wrapped here.
+A NEST with MPI would join all ranks into one simulation: it is refused. NEST's public calls cost ten times the
+simulation of a small network, so the low-level ones of NEST 3.10 are used where they are; other versions get the public
+ones.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 import numpy as np
 
-from snn.topology import Connections, FloatArray, IntArray
+from snn.spike_trains import FloatArray, IntArray
+from snn.topology import Connections
 
 # What NEST looks for: one of the first pair, and a size above 1 in one of the second.
 _RANK_VARIABLES = ("PMI_RANK", "PMIX_RANK")
@@ -24,6 +28,10 @@ _SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "MPI_LOCALNRANKS")
 
 class NestUnavailableError(RuntimeError):
     """NEST is missing, or this NEST cannot run one network per process."""
+
+
+class NestError(RuntimeError):
+    """NEST refused something; the message says what."""
 
 
 @functools.cache
@@ -73,6 +81,85 @@ def nest_version() -> str:
     return str(_nest().__version__)
 
 
+class _Calls(Protocol):
+    """What a kernel needs of NEST; a handle stands for nodes of one model."""
+
+    def reset(self, settings: dict[str, Any]) -> None: ...
+    def create(self, model: str, n_nodes: int) -> tuple[Any, int]: ...
+    def single(self, handle: Any, index: int) -> Any: ...
+    def connect(self, source: IntArray, target: IntArray, weight: FloatArray, delay: FloatArray) -> None: ...
+    def set_status(self, handle: Any, parameters: Sequence[Mapping[str, Any]]) -> None: ...
+    def get_events(self, handle: Any) -> dict[str, Any]: ...
+    def prepare(self) -> None: ...
+    def run(self, duration_ms: float) -> None: ...
+    def cleanup(self) -> None: ...
+
+
+class LowLevelCalls:
+    """The calls below PyNEST's own, as NEST 3.10 has them: ten times faster on small networks, but not public."""
+
+    def __init__(self, nest: Any) -> None:
+        self._calls = nest.ll_api.nestkernel
+        self.set_status = self._calls.llapi_set_nc_status
+        self.prepare, self.run, self.cleanup = (
+            self._calls.llapi_prepare,
+            self._calls.llapi_run,
+            self._calls.llapi_cleanup,
+        )
+
+    def reset(self, settings: dict[str, Any]) -> None:
+        self._calls.llapi_reset_kernel()
+        self._calls.llapi_set_kernel_status(settings)
+
+    def create(self, model: str, n_nodes: int) -> tuple[Any, int]:
+        nodes = self._calls.llapi_create(model, n_nodes)
+        return nodes._datum, int(nodes[0].global_id)
+
+    def single(self, handle: Any, index: int) -> Any:
+        return self._calls.llapi_take_array_index(handle, np.array([index]))._datum
+
+    def connect(self, source: IntArray, target: IntArray, weight: FloatArray, delay: FloatArray) -> None:
+        self._calls.llapi_connect_arrays(source, target, weight, delay, "static_synapse", None, None)
+
+    def get_events(self, handle: Any) -> dict[str, Any]:
+        return self._calls.llapi_get_nc_status(handle, "events")
+
+
+class PublicCalls:
+    """The documented calls of PyNEST, for versions whose low-level ones are not known."""
+
+    def __init__(self, nest: Any) -> None:
+        self._nest = nest
+        self.prepare, self.run, self.cleanup = nest.Prepare, nest.Run, nest.Cleanup
+
+    def reset(self, settings: dict[str, Any]) -> None:
+        self._nest.ResetKernel()
+        self._nest.set(**settings)
+
+    def create(self, model: str, n_nodes: int) -> tuple[Any, int]:
+        nodes = self._nest.Create(model, n_nodes)
+        return nodes, int(nodes[0].global_id)
+
+    def single(self, handle: Any, index: int) -> Any:
+        return handle[index]
+
+    def connect(self, source: IntArray, target: IntArray, weight: FloatArray, delay: FloatArray) -> None:
+        synapses = {"synapse_model": "static_synapse", "weight": weight, "delay": delay}
+        self._nest.Connect(source, target, {"rule": "one_to_one"}, synapses)
+
+    def set_status(self, handle: Any, parameters: Sequence[Mapping[str, Any]]) -> None:
+        handle.set(parameters if len(parameters) > 1 else parameters[0])
+
+    def get_events(self, handle: Any) -> dict[str, Any]:
+        return handle.events
+
+
+def _make_calls(nest: Any) -> _Calls:
+    """The fastest calls this NEST is known to have; ``STIGMERGY_NEST_CALLS=public`` asks for the documented ones."""
+    is_known = nest.__version__.startswith("3.10.") and os.environ.get("STIGMERGY_NEST_CALLS") != "public"
+    return LowLevelCalls(nest) if is_known else PublicCalls(nest)
+
+
 class Kernel:
     """The process-wide simulation kernel, reset and claimed by the network that is built last.
 
@@ -83,21 +170,20 @@ class Kernel:
 
     Raises
     ------
-    ValueError : a seed outside its range.
     NestUnavailableError : NEST is missing or built with MPI.
     """
 
     _owner: Kernel | None = None
 
     def __init__(self, resolution_ms: float, rng_seed: int) -> None:
-        if not 1 <= rng_seed < 2**32:
-            raise ValueError(f"rng_seed={rng_seed} is outside 1 … 2**32 - 1, which NEST takes.")
         self._nest = _nest()
-        self._calls = self._nest.ll_api.nestkernel
-        self._calls.llapi_reset_kernel()
-        self._calls.llapi_set_kernel_status(
+        self._calls = _make_calls(self._nest)
+        self._calls.reset(
             {"resolution": resolution_ms, "rng_seed": rng_seed, "local_num_threads": 1, "print_time": False}
         )
+        self.single, self.set_status = self._calls.single, self._calls.set_status
+        self.get_events, self.prepare = self._calls.get_events, self._calls.prepare
+        self.run, self.cleanup = self._calls.run, self._calls.cleanup
         Kernel._owner = self
 
     @property
@@ -113,55 +199,26 @@ class Kernel:
                 "Use one network after the other; reset() builds this one again and ends the other."
             )
 
-    def create(self, model: str, n_nodes: int, parameters: dict[str, Any]) -> tuple[Any, int]:
+    @contextmanager
+    def naming(self, what: str) -> Iterator[None]:
+        """Turn an error of NEST into a `NestError` that says what it was about."""
+        try:
+            yield
+        except self._nest.NESTErrors.KernelException as error:
+            raise NestError(f"NEST refused {what}: {error}") from error
+
+    def create(self, model: str, n_nodes: int, parameters: Mapping[str, Any]) -> tuple[Any, int]:
         """Create nodes of one model.
 
         Returns
         -------
-        handle : for `set_status` and `get_events`; first_id : int, NEST's number of the first node
+        handle : for `single`, `set_status` and `get_events`; first_id : int, NEST's number of the first node
         """
-        nodes = self._calls.llapi_create(model, n_nodes)
-        handle = nodes._datum
+        handle, first_id = self._calls.create(model, n_nodes)
         if parameters:
-            self._calls.llapi_set_nc_status(handle, [parameters])
-        return handle, int(nodes[0].global_id)
+            self._calls.set_status(handle, [parameters])
+        return handle, first_id
 
-    def single(self, handle: Any, index: int) -> Any:
-        """Handle of one node of a collection."""
-        return self._calls.llapi_take_array_index(handle, np.array([index]))._datum
-
-    def connect(self, connections: Connections, first_id: int) -> None:
-        """Static synapses between nodes numbered from `first_id`."""
-        self._connect_arrays(
-            connections.source + first_id, connections.target + first_id, connections.weight_pA, connections.delay_ms
-        )
-
-    def record(self, recorder_id: int, node_ids: IntArray, delay_ms: float) -> None:
-        """Send the spikes of nodes to a recorder; `delay_ms` also bounds the length of NEST's time slices."""
-        n = node_ids.size
-        self._connect_arrays(node_ids, np.full(n, recorder_id), np.ones(n), np.full(n, delay_ms))
-
-    def _connect_arrays(self, source: IntArray, target: IntArray, weight: FloatArray, delay: FloatArray) -> None:
-        self._calls.llapi_connect_arrays(source, target, weight, delay, "static_synapse", None, None)
-
-    def set_status(self, handle: Any, parameters: dict[str, Any]) -> None:
-        """Set parameters of all nodes of a handle."""
-        self._calls.llapi_set_nc_status(handle, [parameters])
-
-    def get_events(self, recorder: Any) -> tuple[IntArray, FloatArray]:
-        """Senders (NEST ids) and times (ms) of everything a recorder holds."""
-        events = self._calls.llapi_get_nc_status(recorder, "events")
-        # NEST returns an empty list as float.
-        return events["senders"].astype(np.int64, copy=False), events["times"]
-
-    def prepare(self) -> None:
-        """Begin a stretch of `run` calls."""
-        self._calls.llapi_prepare()
-
-    def run(self, duration_ms: float) -> None:
-        """Advance the simulation within a prepared stretch."""
-        self._calls.llapi_run(duration_ms)
-
-    def cleanup(self) -> None:
-        """End a prepared stretch; recorders can be emptied only outside of one."""
-        self._calls.llapi_cleanup()
+    def connect(self, connections: Connections) -> None:
+        """Static synapses between NEST's node numbers."""
+        self._calls.connect(*connections)

@@ -1,174 +1,249 @@
-"""A spiking network on NEST: arrays in, spikes out."""
+"""Networks on NEST: arrays in, spikes out."""
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+from typing_extensions import Self
 
-from snn.flush import set_flush_to_zero
+from snn.checks import Inputs, check_options, check_trains, check_values, n_steps_of, slice_ms
+from snn.flush import flushing_to_zero
+from snn.models import Population
 from snn.nest_kernel import Kernel
-from snn.params import NeuronConfig
-from snn.topology import Connections, FloatArray, IntArray
+from snn.spike_trains import FloatArray, IntArray, SpikeTrains
+from snn.topology import Connections, Topology, check_delays, check_grid, check_weights, combine_multapses
 
 # A recorder cannot be emptied while NEST is prepared, and every read copies all it holds (0.1 µs per event); to end a
 # prepared stretch and begin the next costs 0.15 ms. The sum is least near this number of events.
 _MAX_HELD_EVENTS = 800
 
 
-class Spikes(NamedTuple):
-    """Spike trains of a network, sorted by time, then neuron."""
-
-    steps: IntArray  # (n_spikes,) time in integration steps, end of the step that crossed the threshold
-    neurons: IntArray  # (n_spikes,) 0-based neuron index
-    resolution_ms: float  # ms per step
-
-
 class NestNetwork:
-    """Equal neurons with static synapses and step currents in NEST's kernel.
+    """A network and its copies in NEST's kernel: `snn.network.Network`.
 
     NEST has one kernel per process: building a network destroys the one before, which then refuses to run.
 
-    Parameters
-    ----------
-    neuron : NeuronConfig, common to all neurons
-    n_neurons : int
-    connections : Connections, indices below `n_neurons`
-    counted : (k,) int64, neurons whose spikes `spike_counts` returns, in this order
-    resolution_ms : float, integration step
-    rng_seed : int, 1 … 2**32 - 1; without noise sources it does not change the result
-    has_recording : bool, keep the spikes of all neurons for `spikes`
-
-    Raises
-    ------
-    ValueError : a connection or counted neuron outside the network, a weight that is not finite, or a delay that is
-        not a positive multiple of the resolution.
-    snn.nest_kernel.NestUnavailableError : NEST is missing or built with MPI.
+    Parameters and errors as `snn.network.build`; besides, every method raises RuntimeError when another network was
+    built since.
     """
 
     def __init__(
         self,
-        neuron: NeuronConfig,
-        n_neurons: int,
-        connections: Connections,
-        counted: IntArray,
+        topology: Topology,
         *,
-        resolution_ms: float = 1.0,
+        n_copies: int = 1,
+        counted: Sequence[str] = (),
+        recorded: Sequence[str] = (),
+        probed: Sequence[str] = (),
+        resolution_ms: float = 0.1,
         rng_seed: int = 1,
-        has_recording: bool = False,
     ) -> None:
-        _check_connections(connections, counted, n_neurons, resolution_ms)
-        self.resolution_ms = resolution_ms
-        self.n_neurons = n_neurons
-        self._neuron, self._connections, self._counted = neuron, connections, counted
-        self._rng_seed, self._has_recording = rng_seed, has_recording
+        check_options(topology, n_copies, rng_seed, counted=counted, recorded=recorded, probed=probed)
+        check_grid(topology, resolution_ms)
+        self.topology, self.n_copies = topology, n_copies
+        self.resolution_ms, self._rng_seed = resolution_ms, rng_seed
+        self._counted, self._recorded, self._probed = tuple(counted), tuple(recorded), tuple(probed)
+        self._weight_pA, self._delay_ms = topology.connections.weight_pA, topology.connections.delay_ms
+        self.reset()
+
+    def set_weights(self, weight_pA: FloatArray, delay_ms: FloatArray | None = None) -> None:
+        """New weights, at time 0; see `snn.network.Network`. To build again is cheaper than to set them."""
+        if delay_ms is None:
+            delay_ms = self._delay_ms
+        shape = self._weight_pA.shape
+        for name, values in (("weight_pA", weight_pA), ("delay_ms", delay_ms)):
+            if np.shape(values) != shape:
+                raise ValueError(f"{name} has shape {np.shape(values)}, expected {shape}.")
+        check_weights(weight_pA)
+        check_delays(delay_ms, self.resolution_ms)
+        self._weight_pA, self._delay_ms = np.array(weight_pA, dtype=np.float64), np.array(delay_ms, dtype=np.float64)
         self.reset()
 
     def reset(self) -> None:
         """Build the network again at time 0: the only exact reset of NEST, and fast (2 ms for 10,500 synapses)."""
         self._kernel = Kernel(self.resolution_ms, self._rng_seed)
-        self._neurons, self._first_id = self._kernel.create(
-            "iaf_psc_alpha", self.n_neurons, dataclasses.asdict(self._neuron)
-        )
-        self._kernel.connect(self._connections, self._first_id)
-        self._recorder, recorder_id = self._kernel.create("spike_recorder", 1, {})
-        recorded = np.arange(self.n_neurons) if self._has_recording else self._counted
-        # NEST runs in slices of the shortest delay; the recorder's own keeps them at 1 ms, whatever the synapses have.
-        slice_ms = min(1.0, self._connections.delay_ms.min())
-        self._kernel.record(recorder_id, recorded + self._first_id, slice_ms)
-        # Column of a sender in `spike_counts`; senders that are only recorded fall into one surplus column.
-        self._column = np.full(self._first_id + self.n_neurons, self._counted.size, dtype=np.int64)
-        self._column[self._counted + self._first_id] = np.arange(self._counted.size)
-        self._single: dict[int, Any] = {}
+        self._handles: dict[str, Any] = {}
+        self._first_id: dict[str, int] = {}
+        self._inputs: dict[str, FloatArray] = {}  # last values of `set_inputs`, flat
+        for population in self.topology.populations:
+            self._create(population)
+        self.slice_ms = slice_ms(self._delay_ms, self.resolution_ms)
+        self._connect()
+        self._single: dict[tuple[str, int], Any] = {}
         self._kept: list[tuple[IntArray, FloatArray]] = []
-        self._n_seen = 0
+        self._n_steps = self._n_seen = 0
         self._uncounted: IntArray | int = 0  # spikes that `spikes` has met before `spike_counts`
         self._is_prepared = False
 
-    def set_current(self, neurons: IntArray, I_e: float) -> None:
-        """Constant current of some neurons from now on, in pA.
+    def _create(self, population: Population) -> None:
+        """All copies of a population side by side, so that neuron k of copy c is number ``c * size + k``."""
+        parameters = population.all_parameters() if population.is_neuron else {}
+        n_nodes = self.n_copies * population.size
+        with self._kernel.naming(f"population {population.name!r}, {population.model} with {parameters}"):
+            self._handles[population.name], self._first_id[population.name] = self._kernel.create(
+                population.model, n_nodes, parameters
+            )
+        initial = parameters["I_e"] if population.is_neuron else 0.0
+        self._inputs[population.name] = np.full(n_nodes, initial)
 
-        Raises
-        ------
-        RuntimeError : another network was built since.
-        """
+    def _connect(self) -> None:
+        """Synapses, one recorder of spikes, one of potentials."""
+        names = [population.name for population in self.topology.populations]
+        sizes = np.array([population.size for population in self.topology.populations])
+        first = np.repeat([self._first_id[name] for name in names], sizes)
+        local = np.concatenate([np.arange(size) for size in sizes])
+        ids = first + local + np.arange(self.n_copies)[:, None] * np.repeat(sizes, sizes)
+        source, target, *_ = self.topology.connections
+        weight_pA = combine_multapses(self.topology, self._weight_pA, self._delay_ms)
+        weight, delay = np.tile(weight_pA, self.n_copies), np.tile(self._delay_ms, self.n_copies)
+        with self._kernel.naming(f"the synapses of the network {', '.join(names)}"):
+            if weight.size:
+                self._kernel.connect(Connections(ids[:, source].ravel(), ids[:, target].ravel(), weight, delay))
+        self._recorder, recorder_id = self._kernel.create("spike_recorder", 1, {})
+        watched = tuple(dict.fromkeys(self._counted + self._recorded))
+        self._listen(recorder_id, watched, is_sender=False)
+        if self._probed:
+            settings = {"interval": self.resolution_ms, "record_from": ["V_m"]}
+            self._multimeter, multimeter_id = self._kernel.create("multimeter", 1, settings)
+            self._listen(multimeter_id, self._probed, is_sender=True)
+        # Column of a sender in `spike_counts`; senders that are only recorded fall into one surplus column.
+        n_counted = sum(self.topology.population(name).size for name in self._counted)
+        self._counts_shape = (self.n_copies, n_counted)
+        self._column = np.full(recorder_id, self.n_copies * n_counted)
+        columns = np.arange(self.n_copies * n_counted).reshape(self._counts_shape)
+        if n_counted:
+            self._column[ids[:, np.concatenate([self.topology.nodes(name) for name in self._counted])]] = columns
+
+    def _listen(self, device_id: int, populations: tuple[str, ...], *, is_sender: bool) -> None:
+        """Connect a recorder; its delay must not shorten NEST's slices."""
+        for name in populations:
+            nodes = self._first_id[name] + np.arange(self.n_copies * self.topology.population(name).size)
+            device = np.full(nodes.size, device_id)
+            source, target = (device, nodes) if is_sender else (nodes, device)
+            delay_ms = np.full(nodes.size, self.slice_ms)
+            self._kernel.connect(Connections(source, target, np.ones(nodes.size), delay_ms))
+
+    def set_inputs(self, population: str, values: Inputs) -> None:
+        """Currents, rates or spike trains; see `snn.network.Network`. Only what changed is handed to NEST."""
         self._kernel.check_owned()
-        for neuron in neurons.tolist():
-            handle = self._single.get(neuron)
+        chosen = self.topology.population(population)
+        if chosen.model == "spike_generator":
+            self._set_trains(chosen, values)
+            return
+        numbers = check_values(chosen, values, (self.n_copies,)).ravel()
+        key = "I_e" if chosen.is_neuron else "rate"
+        changed = np.flatnonzero(numbers != self._inputs[population])
+        self._inputs[population] = numbers.copy()
+        for index, value in zip(changed.tolist(), numbers[changed].tolist(), strict=True):
+            handle = self._single.get((population, index))
             if handle is None:
-                handle = self._single[neuron] = self._kernel.single(self._neurons, neuron)
-            self._kernel.set_status(handle, {"I_e": I_e})
+                handle = self._single[population, index] = self._kernel.single(self._handles[population], index)
+            with self._kernel.naming(f"{key}={value} of population {population!r}"):
+                self._kernel.set_status(handle, [{key: value}])
+        if changed.size and not chosen.is_neuron:
+            # NEST looks at rates only where a prepared stretch begins.
+            self._uncounted = self._count_unread()
+            self._end_stretch()
+
+    def _set_trains(self, population: Population, values: Inputs) -> None:
+        trains = check_trains(population, values, self.n_copies * population.size, self.resolution_ms)
+        order = np.argsort(trains.neurons, kind="stable")
+        times_ms = np.round((self._n_steps + trains.steps[order]) * self.resolution_ms, 6)
+        ends = np.searchsorted(trains.neurons[order], np.arange(1, trains.n_neurons))
+        parameters = [{"spike_times": times} for times in np.split(times_ms, ends)]
+        with self._kernel.naming(f"the spike times of population {population.name!r}"):
+            self._kernel.set_status(self._handles[population.name], parameters)
 
     def run(self, duration_ms: float) -> None:
-        """Advance the network; the duration is a multiple of 1 ms and of the shortest delay.
-
-        Raises
-        ------
-        RuntimeError : another network was built since.
-        """
+        """Advance the network; see `snn.network.Network`."""
         self._kernel.check_owned()
+        n_steps = n_steps_of(duration_ms, self.slice_ms, self.resolution_ms)
         if not self._is_prepared:
             self._kernel.prepare()
             self._is_prepared = True
-        was_flushing = set_flush_to_zero(True)
-        try:
+        with flushing_to_zero():
             self._kernel.run(duration_ms)
-        finally:
-            set_flush_to_zero(was_flushing)
+        self._n_steps += n_steps
 
     def spike_counts(self) -> IntArray:
-        """Spikes of the counted neurons since the last call; also empties the recorder from time to time.
-
-        Returns
-        -------
-        (k,) int64
-        """
+        """(n_copies, n_counted) spikes since the last call; also empties the recorder from time to time."""
         self._kernel.check_owned()
         counts = self._count_unread()
         if self._n_seen > _MAX_HELD_EVENTS:
             self._end_stretch()
-        return counts
+        return counts.reshape(self._counts_shape)
 
     def _count_unread(self) -> IntArray:
-        """Spikes of the counted neurons that no call has returned yet."""
-        senders, _ = self._kernel.get_events(self._recorder)
+        """Spikes of the counted neurons that no call has returned yet, flat."""
+        senders = self._spike_events()[0]
+        n_columns = self._counts_shape[0] * self._counts_shape[1]
         fresh = self._column[senders[self._n_seen :]]
         self._n_seen = len(senders)
-        counts = np.bincount(fresh, minlength=self._counted.size + 1)[:-1] + self._uncounted
+        counts = np.bincount(fresh, minlength=n_columns + 1)[:-1] + self._uncounted
         self._uncounted = 0
         return counts
 
-    def spikes(self) -> Spikes:
-        """All spikes since the last reset; needs ``has_recording=True``.
+    def _spike_events(self) -> tuple[IntArray, FloatArray]:
+        """Senders (NEST ids) and times (ms) of all spikes that the recorder holds."""
+        events = self._kernel.get_events(self._recorder)
+        # NEST returns an empty list as float.
+        return events["senders"].astype(np.int64, copy=False), events["times"]
 
-        Raises
-        ------
-        RuntimeError : the network was built without recording, or another one was built since.
-        """
-        if not self._has_recording:
-            raise RuntimeError("spikes were not recorded: build the network with has_recording=True.")
+    def spikes(self) -> SpikeTrains:
+        """All spikes of the recorded populations since time 0; see `snn.network.Network`."""
+        if not self._recorded:
+            raise RuntimeError("spikes were not recorded: build the network with recorded=(names of populations).")
         self._kernel.check_owned()
         self._uncounted = self._count_unread()
         self._end_stretch()
-        senders = np.concatenate([kept[0] for kept in self._kept] or [np.empty(0, np.int64)]) - self._first_id
+        sizes = {name: self.n_copies * self.topology.population(name).size for name in self._recorded}
+        number, first = np.full(self._column.size, -1), 0
+        for name, size in sizes.items():
+            number[self._first_id[name] : self._first_id[name] + size] = first + np.arange(size)
+            first += size
+        senders = np.concatenate([kept[0] for kept in self._kept] or [np.empty(0, np.int64)])
         times_ms = np.concatenate([kept[1] for kept in self._kept] or [np.empty(0)])
-        steps = np.rint(times_ms / self.resolution_ms).astype(np.int64)
-        order = np.lexsort((senders, steps))
-        return Spikes(steps[order], senders[order], self.resolution_ms)
+        steps, neurons = np.rint(times_ms / self.resolution_ms).astype(np.int64), number[senders]
+        is_recorded = neurons >= 0
+        return SpikeTrains.from_unsorted(
+            steps[is_recorded], neurons[is_recorded], self.resolution_ms, self._n_steps, sizes
+        )
+
+    def membrane_potentials(self) -> FloatArray:
+        """(n_steps, n_copies, n_probed) `V_m` in mV; see `snn.network.Network`."""
+        if not self._probed:
+            raise RuntimeError("potentials were not recorded: build the network with probed=(names of populations).")
+        self._kernel.check_owned()
+        n_steps = max(0, self._n_steps - round(self.slice_ms / self.resolution_ms))
+        if n_steps == 0:
+            n_probed = sum(self.topology.population(name).size for name in self._probed)
+            return np.empty((0, self.n_copies, n_probed))
+        events = self._kernel.get_events(self._multimeter)
+        steps = np.rint(np.asarray(events["times"]) / self.resolution_ms).astype(np.int64)
+        senders = np.asarray(events["senders"]).astype(np.int64)
+        parts = []
+        for name in self._probed:
+            size = self.n_copies * self.topology.population(name).size
+            values = np.empty((n_steps, size))
+            is_own = (senders >= self._first_id[name]) & (senders < self._first_id[name] + size)
+            values[steps[is_own] - 1, senders[is_own] - self._first_id[name]] = np.asarray(events["V_m"])[is_own]
+            parts.append(values.reshape(n_steps, self.n_copies, -1))
+        return np.concatenate(parts, axis=2)
 
     def _end_stretch(self) -> None:
         """Leave the prepared state, keep the recorded spikes and empty the recorder."""
         if self._is_prepared:
             self._kernel.cleanup()
             self._is_prepared = False
-        if self._has_recording:
-            self._kept.append(self._kernel.get_events(self._recorder))
-        self._kernel.set_status(self._recorder, {"n_events": 0})
+        if self._recorded:
+            self._kept.append(self._spike_events())
+        self._kernel.set_status(self._recorder, [{"n_events": 0}])
         self._n_seen = 0
 
-    def __enter__(self) -> NestNetwork:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -176,30 +251,3 @@ class NestNetwork:
     ) -> None:
         if self._kernel.is_owned:
             self._end_stretch()
-
-
-def _check_connections(connections: Connections, counted: IntArray, n_neurons: int, resolution_ms: float) -> None:
-    sizes = {name: len(values) for name, values in connections._asdict().items()}
-    if len(set(sizes.values())) != 1 or 0 in sizes.values():
-        raise ValueError(f"connections have arrays of unequal length, or none: {sizes}.")
-    if counted.size == 0 or len(np.unique(counted)) < counted.size:
-        raise ValueError(f"counted={counted.tolist()} must name at least one neuron, and each one once.")
-    for name, indices in (
-        ("connections.source", connections.source),
-        ("connections.target", connections.target),
-        ("counted", counted),
-    ):
-        is_outside = (indices < 0) | (indices >= n_neurons)
-        if is_outside.any():
-            raise ValueError(f"{name} holds neuron {indices[is_outside][0]}, outside 0 … {n_neurons - 1}.")
-    if not np.isfinite(connections.weight_pA).all():
-        index = int(np.flatnonzero(~np.isfinite(connections.weight_pA))[0])
-        raise ValueError(f"weight {index} is {connections.weight_pA[index]} pA: every weight must be finite.")
-    delay = connections.delay_ms
-    is_on_grid = (delay >= resolution_ms) & (np.abs(delay / resolution_ms - np.round(delay / resolution_ms)) < 1e-9)
-    if not is_on_grid.all():
-        index = int(np.flatnonzero(~is_on_grid)[0])
-        raise ValueError(
-            f"delay {index} is {delay[index]} ms: delays must be positive multiples of the resolution, "
-            f"{resolution_ms} ms (NEST would round silently)."
-        )

@@ -1,15 +1,18 @@
-"""The published NEST recordings, reproduced spike for spike.
+"""The published NEST recordings, reproduced spike for spike by both engines.
 
 Source: github.com/Meta-optimization/emergent_communication_in_agents (MIT), data of Jimenez-Romero et al. 2024.
 """
+
+import dataclasses
 
 import numpy as np
 import pytest
 
 from envs.foraging import AntForagingEnv
 from snn import AntColonyBrain, decode
+from tests.contract.random_networks import every_engine
 
-pytestmark = [pytest.mark.nest, pytest.mark.data]
+pytestmark = pytest.mark.data
 
 N_TICKS = 1901
 RECORDINGS = [(generation, individual, ant) for generation, individual in ((200, 4), (1600, 30)) for ant in range(3)]
@@ -44,29 +47,35 @@ def pattern(obs):
     return {spike for spike in spikes if spike[0] <= len(obs) * TICK_MS}
 
 
-def replay(published_ants, published_genome, recording, n_ticks):
-    """Recorded layers cut to `n_ticks`, and our spikes of a brain fed with the recorded sensors."""
+def make_brain(published_genome, recording, engine):
+    """The brain of one ant of a recording."""
     genome, config = published_genome(*recording[:2])
+    config = dataclasses.replace(config, engine=engine)
+    return AntColonyBrain(*decode(genome, config), 1, config, has_recording=True)
+
+
+def assert_reproduced(published_ants, published_genome, recording, n_ticks, engine):
+    """A brain that is fed with the recorded sensors fires the recorded spikes, all of them."""
     layers = load(published_ants, *recording)
     obs = observations(*layers["input"])
-    brain = AntColonyBrain(*decode(genome, config), 1, config, has_recording=True)
+    brain = make_brain(published_genome, recording, engine)
     for tick in range(n_ticks):
         brain.act(obs[tick : tick + 1])
-    cut = {
-        name: (times[times <= n_ticks * TICK_MS], neurons[times <= n_ticks * TICK_MS])
-        for name, (times, neurons) in layers.items()
-    }
-    return cut, brain.spikes()
+    for layer, (times, neurons) in layers.items():
+        ours, is_due = brain.spikes().population(layer), times <= n_ticks * TICK_MS
+        np.testing.assert_array_equal(ours.steps, times[is_due], err_msg=layer)
+        np.testing.assert_array_equal(ours.neurons, neurons[is_due], err_msg=layer)
+        assert is_due.sum() > n_ticks
 
 
-def test_an_active_sensor_fires_the_ten_spikes_seen_in_all_recordings(published_ants, published_genome):
-    genome, config = published_genome(1600, 30)
+@every_engine
+def test_an_active_sensor_fires_the_ten_spikes_seen_in_all_recordings(published_ants, published_genome, engine):
     obs = (np.random.default_rng(0).random((40, 11)) < 0.4).astype(np.int8)
-    brain = AntColonyBrain(*decode(genome, config), 1, config, has_recording=True)
+    brain = make_brain(published_genome, (1600, 30), engine)
     for row in obs:
         brain.act(row[None])
     obs[0] = 1  # the start-up transient: every sensor in tick 0
-    ours = brain.spikes()["input"]
+    ours = brain.spikes().population("input")
     assert set(zip(ours.steps.tolist(), ours.neurons.tolist(), strict=True)) == pattern(obs)
     for recording in RECORDINGS:
         times, neurons = load(published_ants, *recording)["input"]
@@ -87,25 +96,22 @@ def test_exactly_one_of_each_triple_is_active_here_as_in_all_recordings(publishe
         assert not obs[:, 5].any()  # ants never stand on a wall
 
 
-def test_two_seconds_of_one_ant_are_reproduced_exactly(published_ants, published_genome):
-    published, ours = replay(published_ants, published_genome, (1600, 30, 0), n_ticks=100)
-    for layer, (times, neurons) in published.items():
-        np.testing.assert_array_equal(ours[layer].steps, times, err_msg=layer)
-        np.testing.assert_array_equal(ours[layer].neurons, neurons, err_msg=layer)
-    assert len(published["hidden"][0]) > 5000
+@every_engine
+def test_two_seconds_of_one_ant_are_reproduced_exactly(published_ants, published_genome, engine):
+    assert_reproduced(published_ants, published_genome, (1600, 30, 0), 100, engine)
 
 
+@every_engine
 @pytest.mark.slow
-@pytest.mark.parametrize("recording", RECORDINGS)
-def test_whole_recordings_are_reproduced_exactly(published_ants, published_genome, recording):
-    published, ours = replay(published_ants, published_genome, recording, n_ticks=N_TICKS)
-    for layer, (times, neurons) in published.items():
-        np.testing.assert_array_equal(ours[layer].steps, times, err_msg=layer)
-        np.testing.assert_array_equal(ours[layer].neurons, neurons, err_msg=layer)
+@pytest.mark.parametrize("recording", RECORDINGS, ids=str)
+def test_whole_recordings_are_reproduced_exactly(published_ants, published_genome, recording, engine):
+    assert_reproduced(published_ants, published_genome, recording, N_TICKS, engine)
 
 
-def test_rounding_delays_instead_of_flooring_them_destroys_the_match(published_ants, published_genome):
+@every_engine
+def test_rounding_delays_instead_of_flooring_them_destroys_the_match(published_ants, published_genome, engine):
     genome, config = published_genome(1600, 30)
+    config = dataclasses.replace(config, engine=engine)
     weights, delays = np.split(genome, 2)
     layers = load(published_ants, 1600, 30, 0)
     obs = observations(*layers["input"])
@@ -114,5 +120,6 @@ def test_rounding_delays_instead_of_flooring_them_destroys_the_match(published_a
         brain.act(obs[tick : tick + 1])
     times, neurons = layers["hidden"]
     published = set(zip(times[times <= 1000].tolist(), neurons[times <= 1000].tolist(), strict=True))
-    ours = set(zip(brain.spikes()["hidden"].steps.tolist(), brain.spikes()["hidden"].neurons.tolist(), strict=True))
+    hidden = brain.spikes().population("hidden")
+    ours = set(zip(hidden.steps.tolist(), hidden.neurons.tolist(), strict=True))
     assert len(ours & published) / len(ours | published) < 0.6

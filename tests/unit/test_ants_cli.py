@@ -87,6 +87,20 @@ def test_three_plus_three_generations_equal_six(optimizer):
     np.testing.assert_array_equal(whole["weights"], parts["weights"])
 
 
+def test_both_engines_evolve_the_same_run_and_a_run_may_change_engines():
+    for engine in ("nest", "numba"):
+        main([*TINY, "--generations", "4", "--name", engine, "--brain.engine", engine])
+    main([*TINY, "--generations", "2", "--name", "both", "--brain.engine", "numba"])
+    assert main(["--resume", "runs/both", "--generations", "4", "--brain.engine", "nest"]) == process.EXIT_DONE
+    for name in ("numba", "both"):
+        assert_equal_results(results(_path("nest")), results(_path(name)))
+
+
+def test_an_unknown_engine_is_refused_before_anything_runs(capsys):
+    assert main([*TINY, "--brain.engine", "nset"]) == process.EXIT_USAGE
+    assert "engine='nset' is unknown: choose one of nest, numba" in capsys.readouterr().err
+
+
 def test_the_same_seed_repeats_and_another_does_not():
     for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
         main([*TINY, "--generations", "2", "--name", name, "--seed", seed])

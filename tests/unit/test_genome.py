@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snn import AntBrainConfig, decode, gene_blocks, genome_size, load_published_genomes, random_genomes
-from snn.topology import ant_brain_pairs, colony_connections
+from snn.topology import ant_brain, ant_brain_pairs
 
 SMALL = AntBrainConfig(n_inputs=2, n_hidden=2, n_outputs=1)
 
@@ -21,17 +21,16 @@ def test_synapses_follow_the_published_order_on_a_brain_small_enough_to_write_do
     assert list(zip(*(part.tolist() for part in ant_brain_pairs(SMALL)), strict=True)) == expected
 
 
-def test_a_colony_is_copies_of_one_ant_that_share_only_the_heartbeat():
+def test_a_brain_has_the_published_populations_and_a_heartbeat_of_its_own_current():
     weights, delays = np.arange(10.0), 1.0 + np.arange(10.0) % 7
-    colony = colony_connections(SMALL, 3, weights, delays)
-    source, target = ant_brain_pairs(SMALL)
-    for ant in range(3):
-        part = slice(10 * ant, 10 * ant + 10)
-        expected = np.where(source == 5, 15, source + 5 * ant)
-        np.testing.assert_array_equal(colony.source[part], expected)
-        np.testing.assert_array_equal(colony.target[part], target + 5 * ant)
-        np.testing.assert_array_equal(colony.weight_pA[part], weights)
-        np.testing.assert_array_equal(colony.delay_ms[part], delays)
+    brain = ant_brain(SMALL, weights, delays)
+    sizes = {population.name: population.size for population in brain.populations}
+    assert sizes == {"input": 2, "hidden": 2, "output": 1, "heartbeat": 1}
+    assert {population.model for population in brain.populations} == {"iaf_psc_alpha"}
+    currents = {population.name: population.all_parameters()["I_e"] for population in brain.populations}
+    assert currents == {"input": 0.0, "hidden": 0.0, "output": 0.0, "heartbeat": SMALL.input_current_pA}
+    for values, expected in zip(brain.connections, (*ant_brain_pairs(SMALL), weights, delays), strict=True):
+        np.testing.assert_array_equal(values, expected)
 
 
 def test_weights_are_scaled_and_delays_floored():

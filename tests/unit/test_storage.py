@@ -9,8 +9,9 @@ import pytest
 
 from experiments import run_folder, storage
 from experiments.run_folder import RunFolder
+from experiments.sonata import read_sonata
 from experiments.storage import StorageError, write_text
-from snn.nest_network import Spikes
+from snn.spike_trains import SpikeTrains
 
 
 @pytest.fixture
@@ -177,28 +178,6 @@ def test_text_is_replaced_as_a_whole(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_libsonata_reads_the_spikes(run):
-    libsonata = pytest.importorskip("libsonata")
-    rng = np.random.default_rng(0)
-    steps = np.sort(rng.integers(1, 40000, size=50000))
-    trains = {
-        "hidden": Spikes(steps, rng.integers(0, 300, size=50000), 1.0),
-        "output": Spikes(steps[:100], rng.integers(0, 60, size=100), 0.1),
-        "input": Spikes(np.empty(0, int), np.empty(0, int), 1.0),
-    }
-    run.write_spikes(3, trains, {"generation": 3})
-    path = run.path / "spikes" / "gen_000003.h5"
-    reader = libsonata.SpikeReader(str(path))
-    assert set(reader.get_population_names()) == set(trains)
-    for name, spikes in trains.items():
-        population = reader[name]
-        assert population.sorting == "by_time"
-        read = np.array(population.get(), dtype=[("node", int), ("time", float)])
-        np.testing.assert_array_equal(read["node"], spikes.neurons)
-        np.testing.assert_array_equal(np.rint(read["time"] / spikes.resolution_ms), spikes.steps)
-    assert path.stat().st_size < 50000 * 16 / 2
-
-
 def test_a_kill_between_write_and_rename_of_a_checkpoint_leaves_the_run_resumable(run, monkeypatch):
     def killed(temporary, path):
         raise KeyboardInterrupt
@@ -208,6 +187,16 @@ def test_a_kill_between_write_and_rename_of_a_checkpoint_leaves_the_run_resumabl
         with pytest.raises(KeyboardInterrupt):
             run.write_checkpoint(1, STATE)
     assert run.read_checkpoint() == (None, [])
+
+
+def test_spikes_of_a_generation_are_read_back_equal_with_their_origin(run):
+    trains = SpikeTrains(np.array([2, 5]), np.array([0, 3]), 1.0, 40, {"input": 2, "hidden": 3})
+    run.write_spikes(3, trains, {"generation": 3, "fitness": 1.5})
+    path = run.path / "spikes" / "gen_000003.h5"
+    assert read_sonata(path).equals(trains)
+    with storage.reading(path) as file:
+        assert (file.attrs["generation"], file.attrs["fitness"]) == (3, 1.5)
+    assert [found.name for found in path.parent.iterdir()] == [path.name]
 
 
 def test_leftovers_of_a_killed_process_are_removed_by_the_next(run):
