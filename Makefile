@@ -38,8 +38,9 @@ format: $(VENV)/dev.stamp  ## format and fix what can be fixed
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/dev.stamp  ## the speed and memory figures of the README
+bench: $(VENV)/dev.stamp  ## the speed and memory figures of the README (BRIAN2=python adds the peer)
 	$(BIN)/python tests/bench/bench.py
+	$(BIN)/python tests/bench/networks.py $(if $(BRIAN2),--brian2 $(BRIAN2))
 
 clean:  ## remove the environment and caches; runs/ stays
 	rm -rf $(VENV) .venv-openmpi build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

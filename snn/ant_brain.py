@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from snn.ant_kernels import TickPlan, make_plan, tick
 from snn.decoding import decode_actions
 from snn.flush import flushing_to_zero
-from snn.lif_kernels import Parts
+from snn.lif_arrays import Parts
 from snn.network import build
 from snn.numba_network import NumbaNetwork
 from snn.params import INPUT_LAG_MS, AntBrainConfig

@@ -9,7 +9,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from snn.decoding import decode_into
-from snn.lif_kernels import I_E, advance
+from snn.lif_arrays import I_E
+from snn.lif_kernels import advance
 from snn.numba_network import NumbaNetwork
 from snn.params import INPUT_LAG_MS, AntBrainConfig
 from snn.vector import WIDTH
@@ -48,7 +49,7 @@ def tick(n_ticks, obs, plan, parts, actions):
     Parameters
     ----------
     obs : (n_ants, n_inputs) int8 of 0 and 1
-    parts : `snn.lif_kernels.Parts` of the network, changed in place; its drive and record are empty
+    parts : `snn.lif_arrays.Parts` of the network, changed in place; its drive and record are empty
     actions : (n_ants, 3) int64, written
     """
     states = parts.states

@@ -1,4 +1,4 @@
-"""From a topology to the arrays of `snn.lif_kernels`; pure."""
+"""From a topology to the arrays of `snn.lif_arrays`; pure."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from snn import lif_kernels as kernels
-from snn.lif_kernels import Layout, State, Synapses
+from snn import lif_arrays as arrays
+from snn.lif_arrays import Layout, State, Synapses
 from snn.models import Population, Propagators, propagators
 from snn.spike_trains import FloatArray, IntArray
 from snn.topology import Topology
 from snn.vector import WIDTH
 
-_MODEL_CODES = {"iaf_psc_alpha": kernels.ALPHA, "iaf_psc_exp": kernels.EXP, "iaf_psc_delta": kernels.DELTA}
+_MODEL_CODES = {"iaf_psc_alpha": arrays.ALPHA, "iaf_psc_exp": arrays.EXP, "iaf_psc_delta": arrays.DELTA}
 _ALIGNMENT = 64  # bytes of a cache line; vectors that lie across two lines cost twice
 
 
@@ -124,7 +124,7 @@ def make_state(
     n_slots = max_delay_steps + layout.slice_steps
     parts = (n_networks, n_blocks_of(layout.n_copies))
     state = State(
-        lanes=_zeros((*parts, kernels.N_ROWS, n_lanes)),
+        lanes=_zeros((*parts, arrays.N_ROWS, n_lanes)),
         buffer=_zeros((*parts, n_slots * 2 * layout.n_driven)),
         fired=_zeros((*parts, layout.slice_steps * n_lanes)),
         n_fired=_zeros((*parts, n_lanes)),
@@ -132,8 +132,8 @@ def make_state(
     )
     for name, own in lanes.items():
         values = topology.population(name).all_parameters()
-        state.lanes[:, :, kernels.V, own] = values["V_m"] - values["E_L"]
-        state.lanes[:, :, kernels.I_E, own] = values["I_e"]
+        state.lanes[:, :, arrays.V, own] = values["V_m"] - values["E_L"]
+        state.lanes[:, :, arrays.I_E, own] = values["I_e"]
     return state
 
 
@@ -149,7 +149,7 @@ def sort_events(
 
     Returns
     -------
-    step, node, shift, first_event : as in `snn.lif_kernels.Drive`
+    step, node, shift, first_event : as in `snn.lif_arrays.Drive`
     """
     network, own_copy = np.divmod(copy, n_copies)
     part = network * n_parts[1] + own_copy // WIDTH

@@ -8,10 +8,10 @@ from types import TracebackType
 import numpy as np
 from typing_extensions import Self
 
-from snn import lif_kernels as kernels
 from snn.checks import Inputs, check_options, check_trains, check_values, n_steps_of, slice_ms
 from snn.flush import flushing_to_zero
-from snn.lif_kernels import Drive, Parts, Record
+from snn.lif_arrays import I_E, Drive, Parts, Record
+from snn.lif_kernels import advance
 from snn.lif_layout import (
     lanes_of,
     make_groups,
@@ -127,7 +127,7 @@ class NumbaEnsemble:
             return
         numbers = check_values(chosen, values, (self.n_networks, self.n_copies))
         if chosen.is_neuron:
-            self._states.lanes[:, self._block, kernels.I_E, self._lanes[population]] = numbers
+            self._states.lanes[:, self._block, I_E, self._lanes[population]] = numbers
         else:
             self._rates[population] = numbers[:, :, self._noisy[population][1]].swapaxes(1, 2)
 
@@ -152,7 +152,7 @@ class NumbaEnsemble:
         """One call of the kernel, and what it wrote down."""
         drive = self._drive(n_steps) if self._pending or self._noisy else self._no_drive
         record = self._make_record(n_steps) if self._recorded or self._probed else self._no_record
-        kernels.advance(self._n_steps, n_steps, self._layout, self._synapses, self._states, drive, record)
+        advance(self._n_steps, n_steps, self._layout, self._synapses, self._states, drive, record)
         if self._recorded:
             networks, blocks, steps, lanes = np.nonzero(record.raster)
             self._spikes.append((networks, blocks, steps + self._n_steps + 1, lanes))

@@ -1,0 +1,224 @@
+"""Many spiking readouts of one reservoir: simulate it once per stimulus, then replay its spikes into all of them.
+
+Output neurons that do not project back leave the reservoir as it is, whatever their weights. So the costly part is
+simulated once and recorded, and a small network, the output neurons of all members of an ensemble side by side, is
+driven by the recording. Noise of the outputs is drawn once per stimulus and shared by the members, as random numbers
+common to all that are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from snn.encoding import poisson_rate
+from snn.liquid import LiquidStateMachine
+from snn.liquid_config import LIQUID, LiquidConfig
+from snn.models import Population
+from snn.network import Network, build
+from snn.published_reservoir import (
+    OUTPUTS,
+    PublishedReservoirConfig,
+    make_published_reservoir,
+    node_ranges,
+    sub_network,
+)
+from snn.spike_trains import FloatArray, IntArray, SpikeTrains
+from snn.topology import Connections, Topology
+
+_NOISE = "noise_output"
+_NOISE_KEY = 2  # tells the seeds of the noise of outputs from those of `snn.liquid`
+
+
+class SharedReservoir:
+    """The published reservoir with an ensemble of trained weights: one simulation of the liquid for all members.
+
+    ``counts(record(stimulus, index), index)`` gives what each member's output neurons fire. Both engines give the same
+    counts for the same recording; recordings agree between engines in distribution, as the liquid has noise of its own.
+
+    Parameters
+    ----------
+    config : LiquidConfig with a `PublishedReservoirConfig`, e.g. `published_liquid()`
+    n_members : int, >= 1, rows of weights
+    engine : "nest" or "numba"
+
+    Attributes
+    ----------
+    trained : (n_clusters, n_per_cluster) int64, columns of `weights_pA` that lead to each cluster, in the order of
+        `snn.published_reservoir.TrainedSynapses`: ee, ei, ie, ii
+    weights_pA : (n_members, n_trained) float64, at first those of the reservoir for every member
+
+    Raises
+    ------
+    ValueError : a config with another reservoir, or no member.
+
+    Source: own; the protocol it speeds up is Yegenoglu et al. 2022, doi:10.3389/fncom.2022.885207.   Deviates: noise of
+    the outputs is shared by the members.
+    """
+
+    def __init__(self, config: LiquidConfig, n_members: int, engine: str = "nest") -> None:
+        if not isinstance(config.reservoir, PublishedReservoirConfig):
+            raise ValueError(
+                f"a {type(config.reservoir).__name__} has no output neurons: give published_liquid() as config."
+            )
+        if n_members < 1:
+            raise ValueError(f"n_members={n_members} is not allowed: it must be >= 1.")
+        self.config, self.engine, self.n_members = config, engine, n_members
+        self.liquid = LiquidStateMachine(config, engine)
+        encoder: Any = config.encoder
+        published = make_published_reservoir(config.reservoir, np.random.default_rng(config.seed), encoder)
+        single, synapses = output_network(published.topology)
+        trained = published.trained.of_clusters()
+        is_trained = np.isin(synapses, trained)
+        column = np.full(len(published.topology.connections.source), -1)
+        column[trained.ravel()] = np.arange(trained.size)
+        self.trained: IntArray = column[trained]
+        self._columns = column[synapses[is_trained]]  # of `weights_pA`, for the trained synapses of the output network
+        self._is_trained = np.flatnonzero(is_trained)
+        self._single, self._noise_hz = single, published.rates_hz[_NOISE]
+        self.weights_pA: FloatArray = np.tile(published.topology.connections.weight_pA[trained.ravel()], (n_members, 1))
+        self._network: Network | None = None
+
+    @property
+    def n_outputs(self) -> int:
+        """Output neurons of a member: excitatory ones, cluster after cluster, then inhibitory ones."""
+        return sum(self._single.population(name).size for name in OUTPUTS)
+
+    def set_weights(self, weights_pA: FloatArray) -> None:
+        """Give every member new trained weights.
+
+        Parameters
+        ----------
+        weights_pA : (n_members, n_trained), finite
+
+        Raises
+        ------
+        ValueError : another shape, or a weight that is not finite.
+        """
+        weights_pA = np.asarray(weights_pA, dtype=np.float64)
+        if weights_pA.shape != self.weights_pA.shape:
+            raise ValueError(
+                f"weights_pA have shape {weights_pA.shape}, expected {self.weights_pA.shape}, members × trained "
+                "synapses."
+            )
+        if not np.isfinite(weights_pA).all():
+            member = int(np.flatnonzero(~np.isfinite(weights_pA).all(axis=1))[0])
+            raise ValueError(f"weights_pA[{member}] holds a weight that is not finite.")
+        self.weights_pA = weights_pA
+        if self._network is not None:
+            self._network.set_weights(self._all_weights_pA())
+
+    def record(self, stimulus: Any, index: int = 0) -> SpikeTrains:
+        """Spikes of the liquid, idle time and stimulus, after a reset; as `LiquidStateMachine.spikes`."""
+        return self.liquid.spikes(stimulus, index, has_idle=True)
+
+    def counts(self, recording: SpikeTrains, index: int = 0) -> IntArray:
+        """Spikes of all output neurons of all members during the stimulus.
+
+        Parameters
+        ----------
+        recording : of `record`; it can be used again for other weights
+        index : int, >= 0, number of the stimulus, on which the noise of the outputs depends
+
+        Returns
+        -------
+        (n_members, n_outputs) int64, outputs in the order of `n_outputs`
+
+        Raises
+        ------
+        ValueError : a negative index, or spike trains of other populations or of another resolution.
+        """
+        if self._network is None:
+            members = side_by_side(self._single, self.n_members)
+            c = members.connections
+            members = Topology(members.populations, Connections(c.source, c.target, self._all_weights_pA(), c.delay_ms))
+            self._network = build(members, engine=self.engine, counted=OUTPUTS, resolution_ms=self.config.resolution_ms)
+        else:
+            self._network.reset()
+        for name, trains in self._drive(recording, index).items():
+            self._network.set_inputs(name, trains)
+        idle_ms = recording.duration_ms - self.config.stimulus_ms
+        if idle_ms > 0:
+            self._network.run(idle_ms)
+            self._network.spike_counts()
+        self._network.run(self.config.stimulus_ms)
+        ends = np.cumsum([self.n_members * self._single.population(name).size for name in OUTPUTS])[:-1]
+        parts = np.split(self._network.spike_counts()[0], ends)
+        return np.concatenate([part.reshape(self.n_members, -1) for part in parts], axis=1)
+
+    def rates_hz(self, recording: SpikeTrains, index: int = 0) -> FloatArray:
+        """(n_members, n_clusters) mean rates of each cluster's excitatory neurons during the stimulus, in Hz."""
+        n_excitatory = self._single.population(OUTPUTS[0]).size
+        counts = self.counts(recording, index)[:, :n_excitatory]
+        n_clusters = len(self.trained)
+        return counts.reshape(self.n_members, n_clusters, -1).mean(axis=2) / (self.config.stimulus_ms / 1000.0)
+
+    def _drive(self, recording: SpikeTrains, index: int) -> Mapping[str, SpikeTrains]:
+        """Spikes into the output network: those of the liquid, and noise."""
+        if index < 0:
+            raise ValueError(f"index={index} is not allowed: it is the number of a stimulus, >= 0.")
+        seeds = np.random.SeedSequence(self.config.seed, spawn_key=(index, _NOISE_KEY))
+        rates_hz = np.full(self._single.population(_NOISE).size, self._noise_hz)
+        noise = poisson_rate(
+            rates_hz, recording.duration_ms, recording.resolution_ms, np.random.default_rng(seeds), population=_NOISE
+        )
+        return {name: recording.population(name) for name in LIQUID} | {_NOISE: noise}
+
+    def _all_weights_pA(self) -> FloatArray:
+        """(n_members * n_synapses,) weights of all synapses of the members' network."""
+        weight_pA = np.tile(self._single.connections.weight_pA, (self.n_members, 1))
+        weight_pA[:, self._is_trained] = self.weights_pA[:, self._columns]
+        return weight_pA.ravel()
+
+
+def output_network(topology: Topology) -> tuple[Topology, IntArray]:
+    """The output neurons of a published reservoir, driven by spike generators in place of the liquid and of noise.
+
+    Every synapse of the noise gets a generator of its own, since it has its own noise.
+
+    Returns
+    -------
+    topology : populations "noise_output", "excitatory", "inhibitory" (generators) and those of the outputs
+    synapses : (n_synapses,) index of its synapses in the connections of the reservoir
+
+    Raises
+    ------
+    ValueError : outputs that project back to the liquid, so that it cannot be replayed.
+    """
+    outputs = np.concatenate([topology.nodes(name) for name in OUTPUTS])
+    is_back = np.isin(topology.connections.source, outputs) & ~np.isin(topology.connections.target, outputs)
+    if is_back.any():
+        raise ValueError(
+            f"{np.count_nonzero(is_back)} synapses lead from outputs back to the liquid: its spikes depend on the "
+            "trained weights and cannot be replayed. Remove them."
+        )
+    small, synapses = sub_network(topology, (_NOISE, *LIQUID, *OUTPUTS), given=(_NOISE, *LIQUID))
+    c = small.connections
+    is_noise = np.isin(c.source, small.nodes(_NOISE))
+    n_noise = int(np.count_nonzero(is_noise))
+    n_added = n_noise - small.population(_NOISE).size
+    source = c.source + n_added
+    source[is_noise] = np.arange(n_noise)
+    noise = Population(name=_NOISE, size=n_noise, model="spike_generator")
+    populations = (noise, *small.populations[1:])
+    return Topology(populations, Connections(source, c.target + n_added, c.weight_pA, c.delay_ms)), synapses
+
+
+def side_by_side(topology: Topology, n_members: int) -> Topology:
+    """One network with the neurons of all members, and one set of spike generators that drive them all.
+
+    Neuron ``k`` of member ``j`` in a population is number ``j * size + k``. Synapses of a member stand together.
+    """
+    populations = tuple(
+        Population(name=p.name, size=p.size * (n_members if p.is_neuron else 1), model=p.model, parameters=p.parameters)
+        for p in topology.populations
+    )
+    node = np.empty((n_members, topology.n_nodes), dtype=np.int64)
+    for population, nodes in zip(topology.populations, node_ranges(populations), strict=True):
+        shape = (n_members if population.is_neuron else 1, population.size)
+        node[:, topology.nodes(population.name)] = nodes.reshape(shape)
+    c = topology.connections
+    ends = node[:, c.source].ravel(), node[:, c.target].ravel()
+    return Topology(populations, Connections(*ends, np.tile(c.weight_pA, n_members), np.tile(c.delay_ms, n_members)))
