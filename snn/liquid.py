@@ -15,8 +15,9 @@ from snn.network import Network, build
 from snn.readout import Readout, RidgeReadout
 from snn.spike_trains import FloatArray, IntArray, SpikeTrains
 
-# Stimuli that are simulated side by side: compiled code takes eight at once, NEST is fastest with one (cache).
-_N_TOGETHER = {"nest": 1, "numba": 8}
+# Stimuli that compiled code simulates side by side, while their buffers fit the cache; NEST is fastest with one.
+_N_TOGETHER = 8
+_FINEST_TOGETHER_MS = 0.5  # resolution
 _NOISE_KEY = 1  # tells the seeds of a network's own noise from those of the encoder
 
 
@@ -56,7 +57,8 @@ class LiquidStateMachine:
                 except ValueError as error:
                     raise ValueError(f"LiquidConfig.{name}: {error}") from None
         is_single = bool(self._rates_hz) or config.between_trials == "cool-down"
-        self._n_copies = 1 if is_single else _N_TOGETHER.get(engine, 1)
+        is_single = is_single or engine != "numba" or config.resolution_ms < _FINEST_TOGETHER_MS
+        self._n_copies = 1 if is_single else _N_TOGETHER
         self._network: Network | None = None
         self._renewed_network(0)
 

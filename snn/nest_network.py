@@ -184,11 +184,11 @@ class NestNetwork:
         key = "I_e" if chosen.is_neuron else "rate"
         changed = np.flatnonzero(numbers != self._inputs[population])
         self._inputs[population] = numbers.copy()
-        for index, value in zip(changed.tolist(), numbers[changed].tolist(), strict=True):
-            handle = self._single.get((population, index))
-            if handle is None:
-                handle = self._single[population, index] = self._kernel.single(self._handles[population], index)
-            with self._kernel.naming(f"{key}={value} of population {population!r}"):
+        with self._kernel.naming(f"{key} of population {population!r}"):
+            for index, value in zip(changed.tolist(), numbers[changed].tolist(), strict=True):
+                handle = self._single.get((population, index))
+                if handle is None:
+                    handle = self._single[population, index] = self._kernel.single(self._handles[population], index)
                 self._kernel.set_status(handle, [{key: value}])
         if changed.size and not chosen.is_neuron:
             # NEST looks at rates only where a prepared stretch begins.
