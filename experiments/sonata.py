@@ -10,13 +10,12 @@ from __future__ import annotations
 import decimal
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.storage import SORTING, StorageError, commit, reading
+from experiments.storage import SORTING, AnyPath, StorageError, commit, reading
 from snn.spike_trains import SpikeTrains
 
 # Bytes of one spike on disk. Measured: 2.3 for a published colony at 1 ms resolution (1,800 spikes per 20 ms from 525
@@ -30,7 +29,7 @@ def recording_bytes(n_neurons: int, rate_hz: float, duration_ms: float) -> float
     return n_neurons * rate_hz * duration_ms * 1e-3 * _SPIKE_BYTES
 
 
-def write_sonata(path: Path, trains: SpikeTrains, attributes: Mapping[str, Any] | None = None) -> None:
+def write_sonata(path: AnyPath, trains: SpikeTrains, attributes: Mapping[str, Any] | None = None) -> None:
     """Write a spike file as a whole or not at all.
 
     Parameters
@@ -40,6 +39,7 @@ def write_sonata(path: Path, trains: SpikeTrains, attributes: Mapping[str, Any] 
     Raises
     ------
     ValueError : a population name that HDF5 would take for a path.
+    StorageError : the folder of the file does not exist.
     """
     for name in trains.populations:
         if not name or "/" in name or name == ".":
@@ -64,7 +64,7 @@ def write_sonata(path: Path, trains: SpikeTrains, attributes: Mapping[str, Any] 
     commit(path, write)
 
 
-def append_sonata(path: Path, trains: SpikeTrains) -> None:
+def append_sonata(path: AnyPath, trains: SpikeTrains) -> None:
     """Add the next stretch of a recording to a file of `write_sonata`; its time 0 is the end of what the file holds.
 
     The stretch is added to a copy, which then takes the place of the file: a kill at any moment leaves the recording
@@ -89,7 +89,7 @@ def append_sonata(path: Path, trains: SpikeTrains) -> None:
     commit(path, lambda file: _append_spikes(file["spikes"], trains), start_from=path)
 
 
-def read_sonata(path: Path, resolution_ms: float | None = None) -> SpikeTrains:
+def read_sonata(path: AnyPath, resolution_ms: float | None = None) -> SpikeTrains:
     """Spike trains of a SONATA file.
 
     Parameters
@@ -103,7 +103,8 @@ def read_sonata(path: Path, resolution_ms: float | None = None) -> SpikeTrains:
 
     Raises
     ------
-    StorageError : the file is missing or damaged, holds no spikes in ms, or has spikes off the time grid.
+    StorageError : the file is missing or damaged, holds no spikes in ms, or has spikes off the time grid or at time 0
+        or before: a spike ends a step, so the first possible time is one step.
     ValueError : `resolution_ms` is missing or not > 0 for a file that does not state it.
     """
     with reading(path) as file:
@@ -129,6 +130,12 @@ def read_sonata(path: Path, resolution_ms: float | None = None) -> SpikeTrains:
             "resolution_ms of its simulation."
         )
     steps = np.rint(on_grid).astype(np.int64)
+    if steps.min(initial=1) < 1:
+        raise StorageError(
+            f"{path} has a spike at {steps.min() * step_ms:g} ms, but a spike ends a step, so the first possible time "
+            f"is {step_ms:g} ms: add {(1 - steps.min()) * step_ms:g} ms to all timestamps of the file, or remove the "
+            "spikes before the first step."
+        )
     n_steps = int(steps.max(initial=0)) if n_steps is None else n_steps
     try:
         return SpikeTrains.from_unsorted(steps, neurons, step_ms, n_steps, populations)

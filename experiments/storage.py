@@ -30,18 +30,21 @@ Tables = Mapping[str, Mapping[str, NDArray[Any]]]
 SORTING = h5py.enum_dtype({"none": 0, "by_id": 1, "by_time": 2}, basetype="u1")
 
 
+AnyPath = str | os.PathLike[str]
+
+
 class StorageError(RuntimeError):
-    """A run folder cannot be created, or holds nothing that can be read."""
+    """A file or folder is missing, cannot be created, or holds nothing that can be read."""
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: AnyPath, text: str) -> None:
     """Write a text file as a whole or not at all."""
     with temporary_beside(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
         move(temporary, path)
 
 
-def write_genomes(path: Path, weights: NDArray[np.float64], delays: NDArray[np.float64]) -> None:
+def write_genomes(path: AnyPath, weights: NDArray[np.float64], delays: NDArray[np.float64]) -> None:
     """Write genes, each (n, n_synapses), in the form of the published files, as a whole or not at all."""
     with temporary_beside(path) as temporary:
         with temporary.open("wb") as handle:
@@ -50,8 +53,16 @@ def write_genomes(path: Path, weights: NDArray[np.float64], delays: NDArray[np.f
 
 
 @contextlib.contextmanager
-def temporary_beside(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; what is left there at the end of the block is removed."""
+def temporary_beside(path: AnyPath) -> Iterator[Path]:
+    """A name beside `path` to write to; what is left there at the end of the block is removed.
+
+    Raises
+    ------
+    StorageError : the folder of `path` does not exist.
+    """
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise StorageError(f"{path} cannot be written: the folder {path.parent} does not exist. Make it first.")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         yield temporary
@@ -59,14 +70,15 @@ def temporary_beside(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def move(temporary: Path, path: Path) -> None:
+def move(temporary: AnyPath, path: AnyPath) -> None:
     """Let a finished file take its place, safe against a power cut."""
+    temporary, path = Path(temporary), Path(path)
     _sync(temporary)
     temporary.replace(path)
     _sync(path.parent)
 
 
-def commit(path: Path, write: Callable[[h5py.File], None], start_from: Path | None = None) -> None:
+def commit(path: AnyPath, write: Callable[[h5py.File], None], start_from: AnyPath | None = None) -> None:
     """Write an HDF5 file atomically, beginning with a copy of `start_from` or with nothing."""
     with temporary_beside(path) as temporary:
         if start_from is not None:
@@ -75,7 +87,7 @@ def commit(path: Path, write: Callable[[h5py.File], None], start_from: Path | No
         move(temporary, path)
 
 
-def write_hdf5(path: Path, write: Callable[[h5py.File], None]) -> None:
+def write_hdf5(path: AnyPath, write: Callable[[h5py.File], None]) -> None:
     """Let `write` fill a new HDF5 file of ours, or add to an existing one."""
     with h5py.File(path, "a") as file:
         file.attrs["schema"] = SCHEMA
@@ -83,8 +95,13 @@ def write_hdf5(path: Path, write: Callable[[h5py.File], None]) -> None:
 
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[h5py.File]:
-    """An HDF5 file of ours, or StorageError."""
+def reading(path: AnyPath) -> Iterator[h5py.File]:
+    """An HDF5 file; StorageError if it is missing, damaged, or lacks what the block reads."""
+    path = Path(path)
+    if not path.exists():
+        raise StorageError(f"{path} does not exist: check the path.")
+    if not path.is_file():
+        raise StorageError(f"{path} is a folder: give the path of a file in it.")
     try:
         with h5py.File(path, "r") as file:
             yield file
@@ -100,9 +117,9 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def digest(path: Path) -> str:
+def digest(path: AnyPath) -> str:
     """First half of the sha256 of a file, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:32]
 
 
 def append_tables(file: h5py.File, tables: Tables) -> None:

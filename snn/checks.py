@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Integral
 
 import numpy as np
 
 from snn.models import Population
 from snn.spike_trains import FloatArray, SpikeTrains
-from snn.topology import Topology
+from snn.topology import Topology, check_delays, check_weights
 
 # Currents or rates, or spike trains; see `snn.network.Network.set_inputs`.
 Inputs = FloatArray | float | SpikeTrains
@@ -37,6 +38,9 @@ def n_steps_of(duration_ms: float, slice_ms: float, resolution_ms: float) -> int
 
 def check_options(topology: Topology, n_copies: int, rng_seed: int, **names: Sequence[str]) -> None:
     """Raise ValueError for options that no engine takes."""
+    for name, value in (("n_copies", n_copies), ("rng_seed", rng_seed)):
+        if not isinstance(value, Integral):
+            raise ValueError(f"{name}={value!r} is not allowed: give a whole number.")
     if n_copies < 1:
         raise ValueError(f"n_copies={n_copies} is not allowed: it must be >= 1.")
     if not 1 <= rng_seed < 2**32:
@@ -49,6 +53,15 @@ def check_options(topology: Topology, n_copies: int, rng_seed: int, **names: Seq
                 raise ValueError(f"{option} names {name!r}, a {topology.population(name).model}: only neurons can be.")
         if len(set(populations)) < len(populations):
             raise ValueError(f"{option}={tuple(populations)} names a population twice.")
+
+
+def check_synapses(weight_pA: FloatArray, delay_ms: FloatArray, resolution_ms: float, *shapes: tuple[int, ...]) -> None:
+    """Raise ValueError for weights and delays of none of the shapes, not finite, or off the time grid."""
+    for name, values in (("weight_pA", weight_pA), ("delay_ms", delay_ms)):
+        if np.shape(values) not in shapes:
+            raise ValueError(f"{name} has shape {np.shape(values)}, expected {' or '.join(map(str, shapes))}.")
+    check_weights(np.ravel(weight_pA))
+    check_delays(np.ravel(delay_ms), resolution_ms)
 
 
 def check_values(population: Population, values: Inputs, shape: tuple[int, ...]) -> FloatArray:

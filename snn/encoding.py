@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snn.spike_trains import FloatArray, SpikeTrains
-
-GRID_TOLERANCE = 1e-6  # steps; further from a whole step than this is off the grid, nearer is rounding
+from snn.spike_trains import FloatArray, SpikeTrains, is_whole, whole_steps
 
 
 def poisson_rate(
@@ -40,7 +38,7 @@ def poisson_rate(
     ------
     ValueError : negative or non-finite rates, wrong shapes, a duration off the grid, bins of broken steps.
     """
-    n_steps = _n_steps(duration_ms, resolution_ms)
+    n_steps = whole_steps(duration_ms, resolution_ms)
     rates = _finite("rates_hz", rates_hz, (1, 2))
     if rates.min() < 0:
         raise ValueError(f"rates_hz holds {rates.min()} Hz: a rate must be >= 0. Clip or rectify the stimulus first.")
@@ -84,7 +82,7 @@ def latency(
     ------
     ValueError : values or threshold outside [0, 1] or not finite, a wrong shape, a duration off the grid.
     """
-    n_steps = _n_steps(duration_ms, resolution_ms)
+    n_steps = whole_steps(duration_ms, resolution_ms)
     values = _finite("values", values, (1,))
     if values.min() < 0 or values.max() > 1:
         raise ValueError(f"values span {values.min()} … {values.max()}, outside [0, 1]: scale the stimulus first.")
@@ -129,7 +127,7 @@ def threshold_crossing(
     Source: Bellec et al. 2018, arXiv:1803.09574, sequential MNIST.   Deviates: any number of channels; no neuron that
     marks the end of the sample.
     """
-    n_per_sample = _n_steps(sample_ms, resolution_ms, "sample_ms")
+    n_per_sample = whole_steps(sample_ms, resolution_ms, "sample_ms")
     signal = _finite("signal", signal, (2,))
     thresholds = _finite("thresholds", thresholds, (1,))
     is_above = signal[:, np.newaxis, :] >= thresholds[:, np.newaxis]
@@ -170,7 +168,7 @@ def raw_spikes(
     ------
     ValueError : a time that is off the grid, <= 0, after the end or not finite, an unknown neuron, unequal lengths.
     """
-    n_steps = _n_steps(duration_ms, resolution_ms)
+    n_steps = whole_steps(duration_ms, resolution_ms)
     if n_neurons < 1:
         raise ValueError(f"n_neurons={n_neurons} is not allowed: it must be >= 1.")
     times = _finite("times_ms", times_ms, (1,), is_empty_allowed=True)
@@ -223,23 +221,11 @@ def grey_value_rates(pixels: ArrayLike, max_rate_hz: float = 100.0, min_rate_hz:
     return relative * (max_rate_hz - min_rate_hz) + min_rate_hz
 
 
-def _n_steps(duration_ms: float, resolution_ms: float, name: str = "duration_ms") -> int:
-    """Whole number of steps in a duration, at least one."""
-    if not 0 < resolution_ms < np.inf:
-        raise ValueError(f"resolution_ms={resolution_ms} is not allowed: it must be > 0, in ms per step.")
-    if not 0 < duration_ms < np.inf:
-        raise ValueError(f"{name}={duration_ms} is not allowed: it must be > 0, in ms.")
-    n_steps = round(duration_ms / resolution_ms)
-    if n_steps < 1 or abs(duration_ms / resolution_ms - n_steps) > GRID_TOLERANCE:
-        raise ValueError(f"{name}={duration_ms} is not a whole number of steps of {resolution_ms} ms: use a multiple.")
-    return n_steps
-
-
 def _grid_steps(times_ms: FloatArray, n_steps: int, resolution_ms: float) -> NDArray[np.int64]:
     """Steps of spike times; the first time that has none is named."""
     exact = times_ms / resolution_ms
     steps = np.rint(exact)
-    is_off = np.abs(exact - steps) > GRID_TOLERANCE
+    is_off = ~is_whole(exact)
     if is_off.any():
         first = np.flatnonzero(is_off)[0]
         raise ValueError(

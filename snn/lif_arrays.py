@@ -38,7 +38,7 @@ class Synapses(NamedTuple):
 
     weight: NDArray[np.float64]  # (n_networks, n_synapses)
     # Where in the buffer a spike arrives that is fired in the step of its first slot, for the target's first lane.
-    place: NDArray[np.int64]  # (n_networks, n_synapses)
+    place: NDArray[np.int32]  # (n_networks, n_synapses)
 
 
 class State(NamedTuple):

@@ -111,6 +111,12 @@ def make_synapses(
     target = topology.connections.target[order]
     weight = np.ascontiguousarray(weight[:, order])
     # As NEST: by the sign of what arrives; a delta neuron has one buffer.
+    n_bytes = 16.0 * n_driven * (delay_steps.max(initial=0) + 1)
+    if n_bytes >= 2**34:  # places are 32-bit numbers of 8 bytes
+        raise ValueError(
+            f"the longest delay of {delay_steps.max()} steps needs a buffer of {n_bytes / 1e9:.0f} GB per eight "
+            "copies; 17 GB are allowed: use shorter delays, fewer neurons or a coarser resolution."
+        )
     is_inhibitory = (weight <= 0) & ~is_delta[target]
     place = (2 * delay_steps[:, order] + is_inhibitory) * n_driven + first_lane[target]
     return Synapses(weight, np.ascontiguousarray(place.astype(np.int32)))

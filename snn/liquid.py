@@ -9,25 +9,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from snn.checks import n_steps_of, slice_ms
-from snn.liquid_config import LIQUID, LiquidConfig, encode_trial, make_liquid
+from snn.liquid_config import LiquidConfig, encode_trial, make_liquid, stimulus_seeds
 from snn.measures import filtered_trace
 from snn.network import Network, build
 from snn.readout import Readout, RidgeReadout
+from snn.reservoirs import LIQUID
 from snn.spike_trains import FloatArray, IntArray, SpikeTrains
 
 # Stimuli that compiled code simulates side by side, while their buffers fit the cache; NEST is fastest with one.
 _N_TOGETHER = 8
 _FINEST_TOGETHER_MS = 0.5  # resolution
-_NOISE_KEY = 1  # tells the seeds of a network's own noise from those of the encoder
 
 
 class LiquidStateMachine:
     """A liquid that turns stimuli into states, and a readout that is trained on them.
 
     States follow from the config, the stimulus and its index alone, not from the order of the stimuli or from how they
-    are split over calls; give a test set other indices than the training set. Both engines give the same states unless
-    the reservoir has noise sources of its own (the published one). With ``between_trials="cool-down"`` states depend on
-    the stimuli before as well, and every call begins with a reset.
+    are split over calls. The index decides the noise of a stimulus, so a test set needs other indices than the training
+    set: by default `fit` numbers its stimuli 0, 1, …, and `predict` and `score` go on after the largest index of `fit`.
+    Both engines give the same states unless the reservoir has noise sources of its own (the published one). With
+    ``between_trials="cool-down"`` states depend on the stimuli before as well, and every call begins with a reset.
 
     One simulation serves any number of readouts: keep the result of `transform` and fit them to it.
 
@@ -59,6 +60,7 @@ class LiquidStateMachine:
         is_single = bool(self._rates_hz) or config.between_trials == "cool-down"
         is_single = is_single or engine != "numba" or config.resolution_ms < _FINEST_TOGETHER_MS
         self._n_copies = 1 if is_single else _N_TOGETHER
+        self._n_numbered = 0  # one more than the largest index that `fit` has used
         self._network: Network | None = None
         self._renewed_network(0)
 
@@ -126,23 +128,39 @@ class LiquidStateMachine:
     def fit(
         self, stimuli: Sequence[Any] | NDArray[Any], targets: ArrayLike, indices: ArrayLike | None = None
     ) -> LiquidStateMachine:
-        """Train the readout on the states of stimuli; arguments and errors as `transform` and `Readout.fit`."""
-        self.readout.fit(self.transform(stimuli, indices), targets)
+        """Train the readout on the states of stimuli; arguments and errors as `transform` and `Readout.fit`.
+
+        The indices, by default 0, 1, …, are those of the training stimuli: later calls of `predict` and `score` start
+        after the largest of them.
+        """
+        numbers = _check_indices(indices, len(stimuli))
+        self.readout.fit(self.transform(stimuli, numbers), targets)
+        self._n_numbered = int(numbers.max(initial=-1)) + 1
         return self
 
     def predict(self, stimuli: Sequence[Any] | NDArray[Any], indices: ArrayLike | None = None) -> NDArray[Any]:
-        """Classes or values of stimuli; arguments and errors as `transform` and `Readout.predict`."""
-        return self.readout.predict(self.transform(stimuli, indices))
+        """Classes or values of stimuli; arguments and errors as `transform` and `Readout.predict`.
+
+        Parameters
+        ----------
+        indices : default ``n, n + 1, …`` with n one more than the largest index of `fit`, so that the noise is not that
+            of the training stimuli, but the same in every call; give the indices of `fit` to meet its states again
+        """
+        return self.readout.predict(self._new_states(stimuli, indices))
 
     def score(
         self, stimuli: Sequence[Any] | NDArray[Any], targets: ArrayLike, indices: ArrayLike | None = None
     ) -> float:
-        """Accuracy or R²; arguments and errors as `transform` and `Readout.score`."""
-        return self.readout.score(self.transform(stimuli, indices), targets)
+        """Accuracy or R²; indices as `predict`, other arguments and errors as `transform` and `Readout.score`."""
+        return self.readout.score(self._new_states(stimuli, indices), targets)
+
+    def _new_states(self, stimuli: Sequence[Any] | NDArray[Any], indices: ArrayLike | None) -> FloatArray:
+        """States of stimuli that, unless they are numbered, come after those of `fit`."""
+        return self.transform(stimuli, self._n_numbered + np.arange(len(stimuli)) if indices is None else indices)
 
     def _build(self, number: int, n_copies: int = 1, **watched: Sequence[str]) -> Network:
         """A new network whose own noise, if it has any, follows from the number of a stimulus."""
-        seeds = np.random.SeedSequence(self.config.seed, spawn_key=(number, _NOISE_KEY))
+        seeds = stimulus_seeds(self.config.seed, number, "liquid")
         rng_seed = int(seeds.generate_state(1)[0]) % (2**32 - 1) + 1
         options: dict[str, Any] = {"engine": self.engine, "n_copies": n_copies, "rng_seed": rng_seed, **watched}
         network = build(self.topology, resolution_ms=self.config.resolution_ms, **options)
@@ -164,7 +182,7 @@ class LiquidStateMachine:
         config, network = self.config, self._renewed_network(int(numbers[0]))
         idle_ms = config.warm_up_ms + config.cool_down_ms
         trials = [encode_trial(x, config, n, idle_ms) for x, n in zip(stimuli, numbers.tolist(), strict=True)]
-        network.set_inputs(config.input_name, side_by_side(trials, self._n_copies))
+        network.set_inputs(config.input_name, trials_to_copies(trials, self._n_copies))
         if config.state == "counts":
             return self._run_counts(network, idle_ms)[: len(trials)]
         network.run(idle_ms + config.stimulus_ms)
@@ -211,7 +229,7 @@ class LiquidStateMachine:
         return np.concatenate(parts, axis=1).transpose(0, 2, 1, 3).reshape(-1, self.n_features)
 
 
-def side_by_side(trials: Sequence[SpikeTrains], n_copies: int) -> SpikeTrains:
+def trials_to_copies(trials: Sequence[SpikeTrains], n_copies: int) -> SpikeTrains:
     """Trials of equal length as the inputs of copies of a network; copies without a trial stay silent."""
     if n_copies == 1:
         return trials[0]

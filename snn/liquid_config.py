@@ -6,19 +6,21 @@ import dataclasses
 import math
 from dataclasses import dataclass, field
 from numbers import Integral
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from snn import encoding
 from snn.published_reservoir import ENCODINGS, OUTPUTS, PublishedReservoirConfig, make_published_reservoir, sub_network
 from snn.reservoirs import ColumnConfig, ReservoirConfig, make_column, make_reservoir
-from snn.spike_trains import SpikeTrains
+from snn.spike_trains import SpikeTrains, is_whole, whole_steps
 from snn.topology import Topology
 
 _GENERAL_ENCODERS = ("poisson", "latency", "threshold", "raw")
 ENCODERS = (*_GENERAL_ENCODERS, *ENCODINGS)
-LIQUID = ("excitatory", "inhibitory")  # populations whose activity is the liquid state
+
+# What the random numbers of a stimulus are for, and how their seeds are told apart. Results depend on these numbers.
+_SEED_KEYS: dict[str, tuple[int, ...]] = {"encoder": (), "liquid": (1,), "outputs": (2,)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,7 @@ class LiquidConfig:
                 f"LiquidConfig.min_rate_hz={self.min_rate_hz} is above max_rate_hz={self.max_rate_hz}: give min <= max."
             )
         n_bins = self.stimulus_ms / self.bin_ms
-        if round(n_bins) < 1 or abs(n_bins - round(n_bins)) > 1e-9 * n_bins:
+        if round(n_bins) < 1 or not is_whole(n_bins):
             raise ValueError(
                 f"LiquidConfig.bin_ms={self.bin_ms} does not divide stimulus_ms={self.stimulus_ms}: give e.g. "
                 f"{self.stimulus_ms / 5:g}."
@@ -159,6 +161,18 @@ def make_liquid(config: LiquidConfig) -> tuple[Topology, dict[str, float]]:
     return topology, {name: rate for name, rate in published.rates_hz.items() if name in names and name != "pixels"}
 
 
+def stimulus_seeds(seed: int, index: int, use: Literal["encoder", "liquid", "outputs"]) -> np.random.SeedSequence:
+    """Seeds of the noise of one stimulus: other stimuli, and other uses of the same stimulus, have others.
+
+    Parameters
+    ----------
+    seed : int, >= 0, of the config
+    index : int, >= 0, number of the stimulus
+    use : the input spikes, the noise sources of the liquid, or those of the outputs of `SharedReservoir`
+    """
+    return np.random.SeedSequence(seed, spawn_key=(index, *_SEED_KEYS[use]))
+
+
 def encode_trial(stimulus: Any, config: LiquidConfig, index: int, idle_ms: float) -> SpikeTrains:
     """Input spikes of one trial: idle input, then the stimulus. All noise follows from the seed and the index.
 
@@ -166,7 +180,7 @@ def encode_trial(stimulus: Any, config: LiquidConfig, index: int, idle_ms: float
     ----------
     stimulus : see `LiquidConfig`
     index : int, >= 0, number of the stimulus in its data set
-    idle_ms : float, >= 0
+    idle_ms : float, >= 0, a whole number of steps
 
     Returns
     -------
@@ -174,9 +188,10 @@ def encode_trial(stimulus: Any, config: LiquidConfig, index: int, idle_ms: float
 
     Raises
     ------
-    ValueError : a stimulus of another shape or length or outside its range; the message tells its index.
+    ValueError : a stimulus of another shape or length or outside its range, and the message tells its index; times
+        that are not whole numbers of steps.
     """
-    rng = np.random.default_rng(np.random.SeedSequence(config.seed, spawn_key=(index,)))
+    rng = np.random.default_rng(stimulus_seeds(config.seed, index, "encoder"))
     is_noisy = config.encoder in ("poisson", *ENCODINGS)
     name, resolution_ms = config.input_name, config.resolution_ms
     try:
@@ -185,7 +200,7 @@ def encode_trial(stimulus: Any, config: LiquidConfig, index: int, idle_ms: float
             rates_hz = np.full(config.n_inputs, config.min_rate_hz)
             idle = encoding.poisson_rate(rates_hz, idle_ms, resolution_ms, rng, population=name)
         trains = _encode(stimulus, config, rng)
-        n_steps = round(config.stimulus_ms / resolution_ms)
+        n_steps = whole_steps(config.stimulus_ms, resolution_ms, "stimulus_ms")
         if (trains.n_neurons, trains.n_steps) != (config.n_inputs, n_steps):
             raise ValueError(
                 f"{trains.n_neurons} input trains of {trains.n_steps} steps, but the liquid takes {config.n_inputs} "
@@ -195,7 +210,7 @@ def encode_trial(stimulus: Any, config: LiquidConfig, index: int, idle_ms: float
             raise ValueError(f"its resolution is {trains.resolution_ms} ms, that of the liquid {resolution_ms} ms.")
     except ValueError as error:
         raise ValueError(f"stimulus {index}: {error}") from None
-    n_idle = round(idle_ms / resolution_ms)
+    n_idle = whole_steps(idle_ms, resolution_ms, "idle_ms") if idle_ms > 0 else 0
     steps, neurons = trains.steps + n_idle, trains.neurons
     if idle is not None:
         steps, neurons = np.concatenate([idle.steps, steps]), np.concatenate([idle.neurons, neurons])

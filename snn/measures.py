@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from snn.readout import RidgeReadout, check_states
-from snn.spike_trains import FloatArray, SpikeTrains
-
-GRID_TOLERANCE = 1e-6  # steps; an instant this close to a step means that step
+from snn.spike_trains import FloatArray, SpikeTrains, is_whole
 
 
 def rates_hz(trains: SpikeTrains) -> FloatArray:
@@ -121,7 +119,7 @@ def filtered_trace(trains: SpikeTrains, tau_ms: float, at_ms: ArrayLike) -> Floa
     exact = np.atleast_1d(np.asarray(at_ms, dtype=np.float64)) / trains.resolution_ms
     if exact.ndim != 1 or exact.size == 0:
         raise ValueError(f"at_ms has shape {exact.shape}: give one instant or a one-dimensional array of them.")
-    instants = np.where(np.abs(exact - np.rint(exact)) < GRID_TOLERANCE, np.rint(exact), exact)
+    instants = np.where(is_whole(exact), np.rint(exact), exact)
     is_inside = (instants >= 0) & (instants <= trains.n_steps)
     if not is_inside.all():
         raise ValueError(

@@ -11,6 +11,7 @@ import difflib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -54,6 +55,8 @@ class Population:
     parameters: Mapping[str, float] = field(default_factory=dict)  # NEST's names; the others keep NEST's defaults
 
     def __post_init__(self) -> None:
+        if not isinstance(self.size, Integral):
+            raise ValueError(f"population {self.name!r} has size {self.size!r}: give a whole number.")
         if self.size < 1:
             raise ValueError(f"population {self.name!r} has size {self.size}: it needs at least 1.")
         if self.model not in MODELS:
@@ -64,8 +67,8 @@ class Population:
                 raise ValueError(
                     f"population {self.name!r}: {self.model} has no parameter {name!r}{_nearest(name, known)}"
                 )
-            if not math.isfinite(value):
-                raise ValueError(f"population {self.name!r}: {name}={value} is not finite: give a number.")
+            if not isinstance(value, Real) or not math.isfinite(value):
+                raise ValueError(f"population {self.name!r}: {name}={value!r} is not finite: give a number.")
         if self.is_neuron:
             self._check_ranges()
 

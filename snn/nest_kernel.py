@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
@@ -178,9 +178,10 @@ class Kernel:
     def __init__(self, resolution_ms: float, rng_seed: int) -> None:
         self._nest = _nest()
         self._calls = _make_calls(self._nest)
-        self._calls.reset(
-            {"resolution": resolution_ms, "rng_seed": rng_seed, "local_num_threads": 1, "print_time": False}
-        )
+        Kernel._owner = None  # whatever happens now, the network before is gone
+        settings = {"resolution": resolution_ms, "rng_seed": rng_seed, "local_num_threads": 1, "print_time": False}
+        with self.naming(f"a kernel with resolution {resolution_ms} ms and seed {rng_seed}"):
+            self._calls.reset(settings)
         self.single, self.set_status = self._calls.single, self._calls.set_status
         self.get_events, self.prepare = self._calls.get_events, self._calls.prepare
         self.run, self.cleanup = self._calls.run, self._calls.cleanup
@@ -200,12 +201,13 @@ class Kernel:
             )
 
     @contextmanager
-    def naming(self, what: str) -> Iterator[None]:
-        """Turn an error of NEST into a `NestError` that says what it was about."""
+    def naming(self, what: str | Callable[[], str]) -> Iterator[None]:
+        """Turn an error of NEST into a `NestError` that says what it was about; a function is asked when it happens."""
         try:
             yield
         except self._nest.NESTErrors.KernelException as error:
-            raise NestError(f"NEST refused {what}: {error}") from error
+            about = what if isinstance(what, str) else what()
+            raise NestError(f"NEST refused {about}: {error or type(error).__name__}") from error
 
     def create(self, model: str, n_nodes: int, parameters: Mapping[str, Any]) -> tuple[Any, int]:
         """Create nodes of one model.

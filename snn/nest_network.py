@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 from typing_extensions import Self
 
-from snn.checks import Inputs, check_options, check_trains, check_values, n_steps_of, slice_ms
+from snn.checks import Inputs, check_options, check_synapses, check_trains, check_values, n_steps_of, slice_ms
 from snn.flush import flushing_to_zero
 from snn.models import Population
 from snn.nest_kernel import Kernel
 from snn.spike_trains import FloatArray, IntArray, SpikeTrains
-from snn.topology import Connections, Topology, check_delays, check_grid, check_weights, combine_multapses
+from snn.topology import Connections, Topology, check_grid, combine_multapses
 
 # A recorder cannot be emptied while NEST is prepared, and every read copies all it holds (0.1 µs per event); to end a
 # prepared stretch and begin the next costs 0.15 ms. The sum is least near this number of events.
 _MAX_HELD_EVENTS = 800
 _MAX_STEPS = 10**9  # of NEST's clock, after which a reset builds again
-# What makes a neuron forget in a step; see `NestNetwork._empty`.
-_FORGETFUL = {"tau_m": 1e-3, "tau_syn_ex": 1e-3, "tau_syn_in": 1e-3, "V_th": 1e9, "I_e": 0.0}
+_FORGETTING = 1e-3  # time constants in steps, for which exp(-step / tau) is exactly 0; see `NestNetwork._empty`
 
 
 class NestNetwork:
@@ -30,8 +30,8 @@ class NestNetwork:
 
     NEST has one kernel per process: building a network destroys the one before, which then refuses to run.
 
-    Parameters and errors as `snn.network.build`; besides, every method raises RuntimeError when another network was
-    built since.
+    Parameters and errors as `snn.network.build`; besides, RuntimeError when another network was built since, except for
+    `reset` and `set_weights`, which take the kernel over again, and `NestError` for what NEST refuses.
     """
 
     def __init__(
@@ -51,6 +51,7 @@ class NestNetwork:
         self.resolution_ms, self._rng_seed = resolution_ms, rng_seed
         self._counted, self._recorded, self._probed = tuple(counted), tuple(recorded), tuple(probed)
         self._weight_pA, self._delay_ms = topology.connections.weight_pA, topology.connections.delay_ms
+        self._names = ", ".join(population.name for population in topology.populations)
         models = {population.model for population in topology.populations}
         self._can_empty = not self._probed and "poisson_generator" not in models
         self._build()
@@ -59,12 +60,7 @@ class NestNetwork:
         """New weights, at time 0; see `snn.network.Network`. To build again is cheaper than to set them."""
         if delay_ms is None:
             delay_ms = self._delay_ms
-        shape = self._weight_pA.shape
-        for name, values in (("weight_pA", weight_pA), ("delay_ms", delay_ms)):
-            if np.shape(values) != shape:
-                raise ValueError(f"{name} has shape {np.shape(values)}, expected {shape}.")
-        check_weights(weight_pA)
-        check_delays(delay_ms, self.resolution_ms)
+        check_synapses(weight_pA, delay_ms, self.resolution_ms, self._weight_pA.shape)
         self._weight_pA, self._delay_ms = np.array(weight_pA, dtype=np.float64), np.array(delay_ms, dtype=np.float64)
         self._build()
 
@@ -87,11 +83,13 @@ class NestNetwork:
         """
         self._end_stretch()
         neurons = [population for population in self.topology.populations if population.is_neuron]
+        tau_ms = _FORGETTING * self.resolution_ms
+        forgetful = {"tau_m": tau_ms, "tau_syn_ex": tau_ms, "tau_syn_in": tau_ms, "V_th": 1e9, "I_e": 0.0}
         for population in self.topology.populations:
             empty: dict[str, Any] = {"spike_times": []}
             if population.is_neuron:
                 known = population.all_parameters()
-                empty = {name: value for name, value in _FORGETFUL.items() if name in known}
+                empty = {name: value for name, value in forgetful.items() if name in known}
             self._kernel.set_status(self._handles[population.name], [empty])
         longest_ms = self._delay_ms.max(initial=0.0) + max(p.all_parameters()["t_ref"] for p in neurons)
         n_slices = math.ceil(longest_ms / self.slice_ms) + 2
@@ -146,7 +144,7 @@ class NestNetwork:
         source, target, *_ = self.topology.connections
         weight_pA = combine_multapses(self.topology, self._weight_pA, self._delay_ms)
         weight, delay = np.tile(weight_pA, self.n_copies), np.tile(self._delay_ms, self.n_copies)
-        with self._kernel.naming(f"the synapses of the network {', '.join(names)}"):
+        with self._kernel.naming(f"the synapses of the network {self._names}"):
             if weight.size:
                 self._kernel.connect(Connections(ids[:, source].ravel(), ids[:, target].ravel(), weight, delay))
         self._recorder, recorder_id = self._kernel.create("spike_recorder", 1, {})
@@ -183,13 +181,14 @@ class NestNetwork:
         numbers = check_values(chosen, values, (self.n_copies,)).ravel()
         key = "I_e" if chosen.is_neuron else "rate"
         changed = np.flatnonzero(numbers != self._inputs[population])
-        self._inputs[population] = numbers.copy()
-        with self._kernel.naming(f"{key} of population {population!r}"):
+        value = 0.0
+        with self._kernel.naming(lambda: f"{key}={value} of population {population!r}"):
             for index, value in zip(changed.tolist(), numbers[changed].tolist(), strict=True):
                 handle = self._single.get((population, index))
                 if handle is None:
                     handle = self._single[population, index] = self._kernel.single(self._handles[population], index)
                 self._kernel.set_status(handle, [{key: value}])
+        self._inputs[population] = numbers.copy()
         if changed.size and not chosen.is_neuron:
             # NEST looks at rates only where a prepared stretch begins.
             self._uncounted = self._count_unread()
@@ -198,9 +197,10 @@ class NestNetwork:
     def _set_trains(self, population: Population, values: Inputs) -> None:
         trains = check_trains(population, values, self.n_copies * population.size, self.resolution_ms)
         order = np.argsort(trains.neurons, kind="stable")
-        times_ms = np.round((self._origin + self._n_steps + trains.steps[order]) * self.resolution_ms, 6)
-        ends = np.searchsorted(trains.neurons[order], np.arange(1, trains.n_neurons))
-        parameters = [{"spike_times": times} for times in np.split(times_ms, ends)]
+        steps = self._origin + self._n_steps + trains.steps[order]
+        times_ms = np.round(steps * self.resolution_ms, 6).tolist()  # NEST takes lists in a third of the time of arrays
+        ends = np.searchsorted(trains.neurons[order], np.arange(trains.n_neurons + 1)).tolist()
+        parameters = [{"spike_times": times_ms[first:end]} for first, end in pairwise(ends)]
         with self._kernel.naming(f"the spike times of population {population.name!r}"):
             self._kernel.set_status(self._handles[population.name], parameters)
 
@@ -208,10 +208,10 @@ class NestNetwork:
         """Advance the network; see `snn.network.Network`."""
         self._kernel.check_owned()
         n_steps = n_steps_of(duration_ms, self.slice_ms, self.resolution_ms)
-        if not self._is_prepared:
-            self._kernel.prepare()
-            self._is_prepared = True
-        with flushing_to_zero():
+        with self._kernel.naming(f"to run {duration_ms} ms of the network {self._names}"), flushing_to_zero():
+            if not self._is_prepared:
+                self._kernel.prepare()
+                self._is_prepared = True
             self._kernel.run(duration_ms)
         self._n_steps += n_steps
 

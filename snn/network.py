@@ -23,6 +23,7 @@ class Network(Protocol):
     topology: Topology
     n_copies: int
     resolution_ms: float
+    slice_ms: float  # shortest delay, at most 1 ms: runs are multiples of it
 
     def set_weights(self, weight_pA: FloatArray, delay_ms: FloatArray | None = None) -> None:
         """Give all synapses new weights, and delays, in the order of the topology; back to time 0.

@@ -8,7 +8,7 @@ from types import TracebackType
 import numpy as np
 from typing_extensions import Self
 
-from snn.checks import Inputs, check_options, check_trains, check_values, n_steps_of, slice_ms
+from snn.checks import Inputs, check_options, check_synapses, check_trains, check_values, n_steps_of, slice_ms
 from snn.flush import flushing_to_zero
 from snn.lif_arrays import I_E, Drive, Parts, Record
 from snn.lif_kernels import advance
@@ -23,7 +23,7 @@ from snn.lif_layout import (
     sort_events,
 )
 from snn.spike_trains import FloatArray, IntArray, SpikeTrains
-from snn.topology import Topology, check_delays, check_grid, check_weights, combine_multapses
+from snn.topology import Topology, check_grid, combine_multapses
 from snn.vector import WIDTH
 
 _MAX_CALL_BYTES = 64e6  # longer runs are cut, so that what one call reads and writes besides the state stays below this
@@ -33,7 +33,9 @@ _NONE = np.empty(0, dtype=np.int64)
 class NumbaEnsemble:
     """Many networks of one wiring and different weights, each with its copies, simulated in one call.
 
-    The methods are those of `snn.network.Network`; their arrays have a first axis for the networks.
+    The methods are those of `snn.network.Network`; their arrays have a first axis for the networks. Spike trains are
+    those of ``n_networks * n_copies * size`` sources, neuron k of copy c of network g being
+    ``(g * n_copies + c) * size + k``. Shortest delays below 1 ms must be the same in all networks.
 
     Parameters
     ----------
@@ -85,12 +87,8 @@ class NumbaEnsemble:
         shape = (self.n_networks, self.topology.connections.source.size)
         if delay_ms is None:
             delay_ms = self._delay_ms
-        for name, values in (("weight_pA", weight_pA), ("delay_ms", delay_ms)):
-            if np.shape(values) not in (shape, shape[1:]):
-                raise ValueError(f"{name} has shape {np.shape(values)}, expected {shape[1:]} or {shape}.")
+        check_synapses(weight_pA, delay_ms, self.resolution_ms, shape[1:], shape)
         weight, delay = np.broadcast_to(weight_pA, shape), np.broadcast_to(delay_ms, shape)
-        check_weights(weight.ravel())
-        check_delays(delay.ravel(), self.resolution_ms)
         lengths = {slice_ms(row, self.resolution_ms) for row in delay}
         if len(lengths) > 1:
             raise ValueError(
@@ -255,8 +253,36 @@ class NumbaEnsemble:
 class NumbaNetwork(NumbaEnsemble):
     """One network, with its copies, in compiled code: `snn.network.Network` without NEST.
 
-    Parameters and errors as `snn.network.build`.
+    Parameters and errors as `snn.network.build`. Its arrays lack the axis for networks of its base class.
     """
+
+    def __init__(
+        self,
+        topology: Topology,
+        *,
+        n_copies: int = 1,
+        counted: Sequence[str] = (),
+        recorded: Sequence[str] = (),
+        probed: Sequence[str] = (),
+        resolution_ms: float = 0.1,
+        rng_seed: int = 1,
+    ) -> None:
+        super().__init__(
+            topology,
+            n_copies=n_copies,
+            counted=counted,
+            recorded=recorded,
+            probed=probed,
+            resolution_ms=resolution_ms,
+            rng_seed=rng_seed,
+        )
+
+    def set_inputs(self, population: str, values: Inputs) -> None:
+        """Currents, rates or spike trains; see `snn.network.Network`."""
+        chosen = self.topology.population(population)
+        if chosen.model != "spike_generator":
+            values = check_values(chosen, values, (self.n_copies,))
+        super().set_inputs(population, values)
 
     def spike_counts(self) -> IntArray:
         """(n_copies, n_counted); see `snn.network.Network`."""

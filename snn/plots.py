@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from snn.spike_trains import FloatArray, SpikeTrains
+from snn.spike_trains import SpikeTrains
 from snn.topology import Connections
 
 _MAX_NAMED_TRACES = 10  # a longer legend would hide the picture
@@ -113,7 +114,7 @@ def population_rates(trains: SpikeTrains, bin_ms: float, ax: Any = None) -> Any:
 
 
 def membrane_traces(
-    V_m: FloatArray,
+    V_m: ArrayLike,
     resolution_ms: float,
     ax: Any = None,
     *,
@@ -139,15 +140,16 @@ def membrane_traces(
     ValueError : `V_m` is no matrix, or `spikes` has another number of neurons.
     ImportError : matplotlib is not installed.
     """
-    if np.ndim(V_m) != 2:
-        raise ValueError(f"V_m has shape {np.shape(V_m)}, expected (n_steps, n_neurons): use V_m[:, None] for one.")
-    n_steps, n_neurons = V_m.shape
+    potentials = np.asarray(V_m, dtype=np.float64)
+    if potentials.ndim != 2:
+        raise ValueError(f"V_m has shape {potentials.shape}, expected (n_steps, n_neurons): use V_m[:, None] for one.")
+    n_steps, n_neurons = potentials.shape
     if spikes is not None and spikes.n_neurons != n_neurons:
         raise ValueError(f"V_m has {n_neurons} neurons, but spikes has {spikes.n_neurons}: give those of V_m.")
     ax = _axes(ax, height=3.0)
     times_ms = resolution_ms * np.arange(1, n_steps + 1)
     for neuron in range(n_neurons):
-        ax.plot(times_ms, V_m[:, neuron], color=f"C{neuron}", linewidth=1.1, label=f"neuron {neuron}")
+        ax.plot(times_ms, potentials[:, neuron], color=f"C{neuron}", linewidth=1.1, label=f"neuron {neuron}")
     if V_th is not None:
         ax.axhline(V_th, color="0.4", linewidth=0.9, linestyle="--", label="threshold", zorder=1)
     if spikes is not None:
@@ -182,16 +184,17 @@ def weight_matrix(connections: Connections, n_neurons: int, ax: Any = None) -> A
     ValueError : a connection of a neuron outside 0 … n_neurons - 1.
     ImportError : matplotlib is not installed.
     """
-    for name, neurons in (("source", connections.source), ("target", connections.target)):
+    source, target = (np.asarray(nodes, dtype=np.int64) for nodes in (connections.source, connections.target))
+    for name, neurons in (("source", source), ("target", target)):
         if len(neurons) and not 0 <= neurons.min() <= neurons.max() < n_neurons:
             raise ValueError(
                 f"connections.{name} holds neurons {neurons.min()} … {neurons.max()}, outside 0 … {n_neurons - 1}."
             )
     ax = _axes(ax, height=5.0, width=6.0)
     weight_pA = np.zeros((n_neurons, n_neurons))
-    np.add.at(weight_pA, (connections.target, connections.source), connections.weight_pA)
+    np.add.at(weight_pA, (target, source), np.asarray(connections.weight_pA, dtype=np.float64))
     is_missing = np.ones(weight_pA.shape, dtype=np.bool_)
-    is_missing[connections.target, connections.source] = False
+    is_missing[target, source] = False
     most_pA = float(np.abs(weight_pA).max(initial=0.0)) or 1.0
     image = ax.imshow(
         np.ma.array(weight_pA, mask=is_missing),

@@ -11,13 +11,12 @@ import numpy as np
 from snn import wiring
 from snn.models import Population
 from snn.params import NeuronConfig
-from snn.reservoirs import check_ranges, node_ranges, synapse_block
+from snn.reservoirs import LIQUID, check_ranges, node_ranges, synapse_block
 from snn.spike_trains import IntArray
 from snn.topology import Connections, Topology
 
 ENCODINGS = ("published", "improved")
 OUTPUTS = ("output_excitatory", "output_inhibitory")  # populations that hold the clusters
-_LIQUID = ("excitatory", "inhibitory")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +111,7 @@ def make_published_reservoir(
     nodes = dict(zip(names, node_ranges(populations), strict=True))
     liquid = _liquid_blocks(config, nodes, rng, encoding == "improved")
     noise = []
-    for name, targets in (("noise_strong", _LIQUID), ("noise_weak", _LIQUID), ("noise_output", OUTPUTS)):
+    for name, targets in (("noise_strong", LIQUID), ("noise_weak", LIQUID), ("noise_output", OUTPUTS)):
         pairs = wiring.all_to_all(nodes[name], np.concatenate([nodes[target] for target in targets]))
         noise.append(
             synapse_block(pairs, np.full(len(pairs[0]), getattr(config, f"{name}_weight_pA")), config.delay_ms)
@@ -156,11 +155,11 @@ def _liquid_blocks(
     add(wiring.one_to_one(nodes["pixels"], nodes["input"]), config.input_weight_pA, config.input_weight_sd_pA)
     if is_improved:
         blocks[0].weight_pA[:] = config.relay_weight_pA
-    for target in _LIQUID:
+    for target in LIQUID:
         pairs = wiring.fixed_indegree(nodes["input"], nodes[target], config.input_indegree, rng)
         add(pairs, config.input_weight_pA, config.input_weight_sd_pA, is_improved)
-    for source in _LIQUID:
-        for target in _LIQUID:
+    for source in LIQUID:
+        for target in LIQUID:
             outdegree = getattr(config, f"outdegree_{source[0]}{target[0]}")
             pairs = wiring.fixed_outdegree(nodes[source], nodes[target], outdegree, rng)
             add(pairs, getattr(config, f"weight_{source[0]}_pA"), config.weight_sd_pA)
@@ -178,7 +177,7 @@ def _output_blocks(
             for target in outputs:
                 pairs = wiring.fixed_indegree(source, target, config.cluster_indegree, rng, has_autapses=True)
                 inside.append(synapse_block(pairs, np.full(len(pairs[0]), config.cluster_weight_pA), config.delay_ms))
-        for name, sign in zip(_LIQUID, (1, -1), strict=True):
+        for name, sign in zip(LIQUID, (1, -1), strict=True):
             for target in outputs:
                 indegree = getattr(config, f"readout_indegree_{name[0]}")
                 pairs = wiring.fixed_indegree(nodes[name], target, indegree, rng)

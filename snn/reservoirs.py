@@ -16,6 +16,8 @@ from snn.params import NeuronConfig
 from snn.spike_trains import FloatArray, IntArray
 from snn.topology import Connections, Topology
 
+LIQUID = ("excitatory", "inhibitory")  # populations of every reservoir whose activity is the liquid state
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReservoirConfig:

@@ -15,21 +15,20 @@ import numpy as np
 
 from snn.encoding import poisson_rate
 from snn.liquid import LiquidStateMachine
-from snn.liquid_config import LIQUID, LiquidConfig
+from snn.liquid_config import LiquidConfig, stimulus_seeds
 from snn.models import Population
 from snn.network import Network, build
 from snn.published_reservoir import (
     OUTPUTS,
     PublishedReservoirConfig,
     make_published_reservoir,
-    node_ranges,
     sub_network,
 )
-from snn.spike_trains import FloatArray, IntArray, SpikeTrains
+from snn.reservoirs import LIQUID, node_ranges
+from snn.spike_trains import FloatArray, IntArray, SpikeTrains, whole_steps
 from snn.topology import Connections, Topology
 
 _NOISE = "noise_output"
-_NOISE_KEY = 2  # tells the seeds of the noise of outputs from those of `snn.liquid`
 
 
 class SharedReservoir:
@@ -91,13 +90,13 @@ class SharedReservoir:
 
         Parameters
         ----------
-        weights_pA : (n_members, n_trained), finite
+        weights_pA : (n_members, n_trained), finite; copied
 
         Raises
         ------
         ValueError : another shape, or a weight that is not finite.
         """
-        weights_pA = np.asarray(weights_pA, dtype=np.float64)
+        weights_pA = np.array(weights_pA, dtype=np.float64)  # a copy: the caller may change its array
         if weights_pA.shape != self.weights_pA.shape:
             raise ValueError(
                 f"weights_pA have shape {weights_pA.shape}, expected {self.weights_pA.shape}, members × trained "
@@ -119,7 +118,8 @@ class SharedReservoir:
 
         Parameters
         ----------
-        recording : of `record`; it can be used again for other weights
+        recording : of `record`, idle time and stimulus; it can be used again for other weights. Populations other than
+            those of the liquid are left out.
         index : int, >= 0, number of the stimulus, on which the noise of the outputs depends
 
         Returns
@@ -128,10 +128,12 @@ class SharedReservoir:
 
         Raises
         ------
-        ValueError : a negative index, or spike trains of other populations or of another resolution.
+        ValueError : a negative index, or a recording of other populations, of another resolution, or not as long as the
+            idle time and the stimulus.
         """
+        self._check(recording, index)
         if self._network is None:
-            members = side_by_side(self._single, self.n_members)
+            members = network_of_members(self._single, self.n_members)
             c = members.connections
             members = Topology(members.populations, Connections(c.source, c.target, self._all_weights_pA(), c.delay_ms))
             self._network = build(members, engine=self.engine, counted=OUTPUTS, resolution_ms=self.config.resolution_ms)
@@ -139,7 +141,7 @@ class SharedReservoir:
             self._network.reset()
         for name, trains in self._drive(recording, index).items():
             self._network.set_inputs(name, trains)
-        idle_ms = recording.duration_ms - self.config.stimulus_ms
+        idle_ms = self.config.warm_up_ms + self.config.cool_down_ms
         if idle_ms > 0:
             self._network.run(idle_ms)
             self._network.spike_counts()
@@ -155,11 +157,32 @@ class SharedReservoir:
         n_clusters = len(self.trained)
         return counts.reshape(self.n_members, n_clusters, -1).mean(axis=2) / (self.config.stimulus_ms / 1000.0)
 
-    def _drive(self, recording: SpikeTrains, index: int) -> Mapping[str, SpikeTrains]:
-        """Spikes into the output network: those of the liquid, and noise."""
+    def _check(self, recording: SpikeTrains, index: int) -> None:
+        """Raise ValueError for a recording that is none of `record`, or a negative index."""
         if index < 0:
             raise ValueError(f"index={index} is not allowed: it is the number of a stimulus, >= 0.")
-        seeds = np.random.SeedSequence(self.config.seed, spawn_key=(index, _NOISE_KEY))
+        config = self.config
+        expected = {name: self._single.population(name).size for name in LIQUID}
+        if {name: recording.populations.get(name) for name in LIQUID} != expected:
+            raise ValueError(
+                f"the recording has populations {dict(recording.populations)}, but the liquid has {expected}: give one "
+                "of record()."
+            )
+        if abs(recording.resolution_ms - config.resolution_ms) > 1e-9:
+            raise ValueError(
+                f"the recording has a resolution of {recording.resolution_ms} ms, the liquid {config.resolution_ms} ms."
+            )
+        idle_ms = config.warm_up_ms + config.cool_down_ms
+        if recording.n_steps != whole_steps(idle_ms + config.stimulus_ms, config.resolution_ms):
+            raise ValueError(
+                f"the recording lasts {recording.duration_ms:g} ms, but {idle_ms:g} ms of idle time and "
+                f"{config.stimulus_ms:g} ms of the stimulus are {idle_ms + config.stimulus_ms:g} ms: give one of "
+                "record(), which includes the idle time."
+            )
+
+    def _drive(self, recording: SpikeTrains, index: int) -> Mapping[str, SpikeTrains]:
+        """Spikes into the output network: those of the liquid, and noise."""
+        seeds = stimulus_seeds(self.config.seed, index, "outputs")
         rates_hz = np.full(self._single.population(_NOISE).size, self._noise_hz)
         noise = poisson_rate(
             rates_hz, recording.duration_ms, recording.resolution_ms, np.random.default_rng(seeds), population=_NOISE
@@ -206,7 +229,7 @@ def output_network(topology: Topology) -> tuple[Topology, IntArray]:
     return Topology(populations, Connections(source, c.target + n_added, c.weight_pA, c.delay_ms)), synapses
 
 
-def side_by_side(topology: Topology, n_members: int) -> Topology:
+def network_of_members(topology: Topology, n_members: int) -> Topology:
     """One network with the neurons of all members, and one set of spike generators that drive them all.
 
     Neuron ``k`` of member ``j`` in a population is number ``j * size + k``. Synapses of a member stand together.

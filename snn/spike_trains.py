@@ -2,28 +2,63 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+
+# Steps, and share of long times: nearer to a whole step is rounding, further away is off the grid.
+_TOLERANCE, _RELATIVE_TOLERANCE = 1e-6, 1e-9
+
+
+def is_whole(n_steps: ArrayLike) -> NDArray[np.bool_]:
+    """Whether numbers of steps are whole, but for rounding; NaN and infinity are not."""
+    exact = np.asarray(n_steps, dtype=np.float64)
+    is_finite = np.isfinite(exact)
+    exact = np.where(is_finite, exact, 0.0)
+    tolerance = np.maximum(_TOLERANCE, _RELATIVE_TOLERANCE * np.abs(exact))
+    return is_finite & (np.abs(exact - np.rint(exact)) <= tolerance)
+
+
+def whole_steps(duration_ms: float, resolution_ms: float, what: str = "duration_ms") -> int:
+    """Number of steps of a duration, at least one.
+
+    Parameters
+    ----------
+    what : name of the duration in messages
+
+    Raises
+    ------
+    ValueError : a duration that is not a whole number of steps, or either number not finite and > 0.
+    """
+    if not 0 < resolution_ms < math.inf:
+        raise ValueError(f"resolution_ms={resolution_ms} is not allowed: it must be > 0, in ms per step.")
+    if not 0 < duration_ms < math.inf:
+        raise ValueError(f"{what}={duration_ms} is not allowed: it must be > 0, in ms.")
+    n_steps = round(duration_ms / resolution_ms)
+    if n_steps < 1 or not is_whole(duration_ms / resolution_ms):
+        raise ValueError(f"{what}={duration_ms} is not a whole number of steps of {resolution_ms} ms: use a multiple.")
+    return n_steps
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpikeTrains:
     """Who fired when, in integration steps: exact, so equal trains compare equal.
 
+    Lists and arrays of any whole numbers are taken, and kept as int64.
     Neurons are numbered 0, 1, … through the populations in their order; `population` gives the trains of one of them,
     numbered from 0 again. Copies of a population stand side by side: neuron ``k`` of copy ``c`` is ``c * size + k``.
 
     Raises
     ------
-    ValueError : arrays that are not int64 or of unequal length, a spike outside the recording or the populations,
-        spikes out of order, a resolution that is not positive, or a negative length or size.
+    ValueError : numbers that are not whole or lists of unequal length, a spike outside the recording or the
+        populations, spikes out of order, a resolution that is not positive, or a negative length or size.
     """
 
     steps: IntArray  # (n_spikes,) end of the step in which the threshold was crossed, 1 … n_steps, ascending
@@ -33,6 +68,8 @@ class SpikeTrains:
     populations: Mapping[str, int]  # name to number of neurons, in order
 
     def __post_init__(self) -> None:
+        for name in ("steps", "neurons"):
+            object.__setattr__(self, name, _as_integers(name, getattr(self, name)))
         self._check_sizes()
         if len(self.steps) == 0:
             return
@@ -48,14 +85,7 @@ class SpikeTrains:
             raise ValueError("spikes are not sorted by step, then neuron: use SpikeTrains.from_unsorted.")
 
     def _check_sizes(self) -> None:
-        for name, values in (("steps", self.steps), ("neurons", self.neurons)):
-            if values.ndim != 1 or values.dtype != np.int64:
-                raise ValueError(
-                    f"{name} has shape {values.shape} and type {values.dtype}: give a flat array of int64, one number "
-                    "per spike."
-                )
-        if len(self.steps) != len(self.neurons):
-            raise ValueError(f"{len(self.steps)} steps but {len(self.neurons)} neurons: give one of each per spike.")
+        _check_lengths(self.steps, self.neurons)
         if not 0 < self.resolution_ms < np.inf:
             raise ValueError(f"resolution_ms={self.resolution_ms} is not allowed: it must be > 0.")
         for name, size in (("n_steps", self.n_steps), *self.populations.items()):
@@ -64,9 +94,11 @@ class SpikeTrains:
 
     @classmethod
     def from_unsorted(
-        cls, steps: IntArray, neurons: IntArray, resolution_ms: float, n_steps: int, populations: Mapping[str, int]
+        cls, steps: ArrayLike, neurons: ArrayLike, resolution_ms: float, n_steps: int, populations: Mapping[str, int]
     ) -> SpikeTrains:
-        """Spike trains from spikes in any order."""
+        """Spike trains from spikes in any order; otherwise as the class."""
+        steps, neurons = _as_integers("steps", steps), _as_integers("neurons", neurons)
+        _check_lengths(steps, neurons)
         order = np.lexsort((neurons, steps))
         return cls(steps[order], neurons[order], resolution_ms, n_steps, populations)
 
@@ -121,12 +153,13 @@ class SpikeTrains:
         ------
         ValueError : a bound outside the recording or off the time grid, or `stop_ms` before `start_ms`.
         """
-        start, stop = self._whole_steps(start_ms), self._whole_steps(stop_ms)
-        if start is None or stop is None or not 0 <= start <= stop <= self.n_steps:
+        exact = np.array([start_ms, stop_ms], dtype=np.float64) / self.resolution_ms
+        if not is_whole(exact).all() or not 0 <= np.rint(exact[0]) <= np.rint(exact[1]) <= self.n_steps:
             raise ValueError(
                 f"start_ms={start_ms} to stop_ms={stop_ms} is no part of the recording: give multiples of "
                 f"{self.resolution_ms} ms with 0 <= start_ms <= stop_ms <= {self.duration_ms}."
             )
+        start, stop = (int(bound) for bound in np.rint(exact))
         first, end = np.searchsorted(self.steps, [start, stop], side="right")
         return SpikeTrains(
             self.steps[first:end] - start, self.neurons[first:end], self.resolution_ms, stop - start, self.populations
@@ -196,16 +229,32 @@ class SpikeTrains:
         """Steps per bin (>= 1) and number of bins."""
         if bin_ms is None:
             return max(self.n_steps, 1), 1
-        n_per_bin = self._whole_steps(bin_ms)
-        if n_per_bin is None or n_per_bin < 1 or self.n_steps % n_per_bin:
+        try:
+            n_per_bin = whole_steps(bin_ms, self.resolution_ms, "bin_ms")
+        except ValueError:
+            n_per_bin = 0
+        if n_per_bin == 0 or self.n_steps % n_per_bin:
             raise ValueError(
                 f"bin_ms={bin_ms} does not divide the recording of {self.duration_ms} ms into equal bins of whole "
                 f"{self.resolution_ms} ms steps."
             )
         return n_per_bin, self.n_steps // n_per_bin
 
-    def _whole_steps(self, time_ms: float) -> int | None:
-        """A time in steps; None if it is not a whole number of them."""
-        n_steps = time_ms / self.resolution_ms
-        is_whole = np.isfinite(n_steps) and abs(n_steps - round(n_steps)) < 1e-9 * max(1.0, abs(n_steps))
-        return round(n_steps) if is_whole else None
+
+def _as_integers(name: str, values: ArrayLike) -> IntArray:
+    """One whole number per spike as int64; an int64 array is kept, not copied."""
+    try:
+        array = np.asarray(values)
+    except ValueError:  # rows of unequal length
+        raise ValueError(f"{name} is no flat list: give one whole number per spike.") from None
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
+        raise ValueError(
+            f"{name} has shape {array.shape} and type {array.dtype}: give a flat list or array of whole numbers, one "
+            "per spike."
+        )
+    return array.astype(np.int64, copy=False)
+
+
+def _check_lengths(steps: IntArray, neurons: IntArray) -> None:
+    if len(steps) != len(neurons):
+        raise ValueError(f"{len(steps)} steps but {len(neurons)} neurons: give one of each per spike.")

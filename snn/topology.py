@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from snn.models import Population
 from snn.params import AntBrainConfig
-from snn.spike_trains import FloatArray, IntArray
+from snn.spike_trains import FloatArray, IntArray, is_whole
 
 
 class Connections(NamedTuple):
@@ -42,6 +43,9 @@ class Topology:
 
     def __post_init__(self) -> None:
         source, target, weight_pA, delay_ms = (np.asarray(values) for values in self.connections)
+        shapes = {name: np.shape(values) for name, values in self.connections._asdict().items()}
+        if any(len(shape) != 1 for shape in shapes.values()):
+            raise ValueError(f"connections have arrays of shapes {shapes}: give flat arrays, one entry per synapse.")
         if source.size and not (source.dtype.kind in "iu" and target.dtype.kind in "iu"):
             raise ValueError(f"connections name nodes as {source.dtype} and {target.dtype}: give whole numbers.")
         ends = (source.astype(np.int64), target.astype(np.int64))
@@ -66,9 +70,9 @@ class Topology:
             if not population.is_neuron and np.isin(self.connections.target, self.nodes(population.name)).any():
                 raise ValueError(f"a synapse ends on {population.name!r}, a {population.model}: sources take no input.")
         check_weights(self.connections.weight_pA)
-        is_late = self.connections.delay_ms > 0
-        if not is_late.all():
-            index = int(np.flatnonzero(~is_late)[0])
+        is_positive = self.connections.delay_ms > 0
+        if not is_positive.all():
+            index = int(np.flatnonzero(~is_positive)[0])
             raise ValueError(f"delay {index} is {self.connections.delay_ms[index]} ms: delays must be > 0.")
 
     @property
@@ -142,10 +146,10 @@ def combine_multapses(topology: Topology, weight_pA: FloatArray, delay_ms: Float
 def check_grid(topology: Topology, resolution_ms: float) -> None:
     """Raise ValueError for delays and refractory times between the steps, which NEST would round silently."""
     is_fine = 0.001 <= resolution_ms < 1 and is_on_grid(1.0, resolution_ms)
-    if not (is_fine or 1 <= resolution_ms < np.inf):
+    if not ((is_fine or 1 <= resolution_ms < np.inf) and is_on_grid(resolution_ms, 0.001)):
         raise ValueError(
-            f"resolution_ms={resolution_ms} is not allowed: it must divide 1 ms and be >= 0.001 ms, or be >= 1 ms; "
-            "e.g. 0.1 or 1.0."
+            f"resolution_ms={resolution_ms} is not allowed: it must divide 1 ms, or be longer, and be a multiple of "
+            "0.001 ms, NEST's unit of time; e.g. 0.1 or 1.0."
         )
     check_delays(topology.connections.delay_ms, resolution_ms)
     for population in topology.populations:
@@ -167,10 +171,9 @@ def check_delays(delay_ms: FloatArray, resolution_ms: float) -> None:
         )
 
 
-def is_on_grid(time_ms: FloatArray | float, resolution_ms: float) -> np.bool_ | np.ndarray:
+def is_on_grid(time_ms: FloatArray | float, resolution_ms: float) -> NDArray[np.bool_]:
     """Whether times are whole numbers of steps, but for rounding."""
-    steps = np.asarray(time_ms) / resolution_ms
-    return np.abs(steps - np.rint(steps)) < 1e-6
+    return is_whole(np.asarray(time_ms) / resolution_ms)
 
 
 def ant_brain_pairs(config: AntBrainConfig) -> tuple[IntArray, IntArray]:

@@ -114,6 +114,7 @@ def distance_dependent(
     Source: Maass, Natschläger & Markram 2002, doi:10.1162/089976602760407955.
     """
     source, target = _as_nodes("source", source), _as_nodes("target", target)
+    source_positions, target_positions = np.asarray(source_positions), np.asarray(target_positions)
     _check_positions(source, target, source_positions, target_positions)
     if not 0.0 <= probability <= 1.0:
         raise ValueError(f"probability={probability} is outside [0, 1]: give the probability of a pair at distance 0.")

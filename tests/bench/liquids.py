@@ -9,14 +9,13 @@ import numpy as np
 from timing import Stopwatch, cpu_seconds, medians, row, rows, text, title
 
 from snn.encoding import poisson_rate
-from snn.liquid import LiquidStateMachine, side_by_side
+from snn.liquid import LiquidStateMachine, trials_to_copies
 from snn.liquid_config import LiquidConfig
 from snn.network import Network, build
 from snn.published_reservoir import PublishedReservoirConfig, make_published_reservoir
-from snn.reservoirs import ReservoirConfig, make_reservoir
+from snn.reservoirs import LIQUID, ReservoirConfig, make_reservoir
 from snn.spike_trains import IntArray, SpikeTrains
 
-_LIQUID = ("excitatory", "inhibitory")
 _STIMULUS_MS, _RATE_HZ, _N_IMAGES = 300.0, 12.0, 16
 _PIXEL_RATE_HZ = 13.0  # mean of the pixels of handwritten digits whose white is 100 Hz
 _PUBLISHED_MS = {1.0: 1000.0, 0.1: 300.0}
@@ -26,7 +25,7 @@ def present(network: Network, trials: list[SpikeTrains], log: dict[str, IntArray
     """CPU seconds per image: reset, spike trains in, 300 ms, spike counts out; as many images at once as copies."""
     watch, counts = Stopwatch(), []
     for first in range(0, len(trials), network.n_copies):
-        batch = side_by_side(trials[first : first + network.n_copies], network.n_copies)
+        batch = trials_to_copies(trials[first : first + network.n_copies], network.n_copies)
         with watch.running():
             network.reset()
             network.set_inputs("input", batch)
@@ -56,7 +55,7 @@ def bench_liquid(resolution_ms: float) -> None:
         ("Numba engine, spike trains given, one image at a time", "numba", 1),
         ("Numba engine, spike trains given, eight images side by side", "numba", 8),
     ):
-        make = functools.partial(build, topology, engine=engine, n_copies=n_copies, counted=_LIQUID)
+        make = functools.partial(build, topology, engine=engine, n_copies=n_copies, counted=LIQUID)
         measurements[name] = lambda make=make, name=name: present(make(resolution_ms=resolution_ms), trials, log, name)
     nest, single, eight = measurements
     for name, engine in (("NEST engine", "nest"), ("Numba engine", "numba")):
@@ -89,7 +88,7 @@ def bench_published(resolution_ms: float) -> None:
     rates: dict[str, float] = {}
 
     def measure(engine: str) -> float:
-        network = build(reservoir.topology, engine=engine, counted=_LIQUID, resolution_ms=resolution_ms)
+        network = build(reservoir.topology, engine=engine, counted=LIQUID, resolution_ms=resolution_ms)
         for name, rate_hz in (reservoir.rates_hz | {"pixels": _PIXEL_RATE_HZ}).items():
             network.set_inputs(name, rate_hz)
         seconds = cpu_seconds(lambda: network.run(duration_ms))

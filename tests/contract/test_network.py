@@ -258,6 +258,36 @@ class TestState:
         assert network.spikes().n_steps == 0
         assert_equal(outcome(network, case), first)
 
+    @pytest.mark.parametrize("seed", range(24))
+    def test_reset_without_potentials_gives_a_new_network(self, engine, seed):
+        case = make_case(seed)
+        names = neuron_names(case.topology)
+        options = {"n_copies": case.n_copies, "recorded": names, "resolution_ms": case.resolution_ms}
+        network = build(case.topology, engine=engine, **options)
+        drive(network, case)
+        first = network.spikes()
+        for _ in range(2):
+            network.reset()
+            drive(network, case)
+            assert network.spikes().equals(first)
+
+    @pytest.mark.parametrize("resolution_ms", [0.001, 0.01, 0.1, 1.0])
+    def test_reset_forgets_at_any_resolution(self, engine, resolution_ms):
+        touchy = {"t_ref": 0.0, "C_m": 10.0, "V_th": -69.0}
+        populations = (
+            Population(name="given", size=1, model="spike_generator"),
+            Population(name="a", size=1, model="iaf_psc_alpha", parameters=touchy),
+            Population(name="b", size=1, model="iaf_psc_exp", parameters=touchy),
+        )
+        edges = connections((0, 1, 5000.0, resolution_ms), (0, 2, 5000.0, resolution_ms), (1, 2, 10.0, resolution_ms))
+        network = build(Topology(populations, edges), engine=engine, recorded=("a", "b"), resolution_ms=resolution_ms)
+        network.set_inputs("given", spike_trains([(1, 0), (2, 0)], 1, resolution_ms))
+        network.run(20 * resolution_ms)
+        assert network.spikes().steps.size > 0
+        network.reset()
+        network.run(500 * resolution_ms)
+        assert network.spikes().steps.size == 0
+
     def test_reset_takes_the_inputs_away(self, engine):
         network = build(make_chain(), engine=engine, counted=("a", "b"), recorded=("a",))
         network.set_inputs("a", STRONG_pA)
@@ -557,6 +587,10 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("options", "message"),
         [
+            ({"n_copies": 2.0}, "n_copies=2.0 is not allowed: give a whole number"),
+            ({"rng_seed": 1.5}, "rng_seed=1.5 is not allowed: give a whole number"),
+            ({"resolution_ms": 1 / 3}, "resolution_ms=0.33.* multiple of 0.001 ms"),
+            ({"resolution_ms": 1.0005}, "resolution_ms=1.0005"),
             ({"n_copies": 0}, "n_copies=0 is not allowed: it must be >= 1"),
             ({"rng_seed": 0}, "rng_seed=0 is outside 1 … "),
             ({"rng_seed": 2**32}, "rng_seed=4294967296 is outside"),

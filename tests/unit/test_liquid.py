@@ -5,13 +5,20 @@ import dataclasses
 import numpy as np
 import pytest
 
-from snn.liquid import LiquidStateMachine, side_by_side
-from snn.liquid_config import ENCODERS, LIQUID, LiquidConfig, encode_trial, make_liquid, published_liquid
+from snn.liquid import LiquidStateMachine, trials_to_copies
+from snn.liquid_config import (
+    ENCODERS,
+    LiquidConfig,
+    encode_trial,
+    make_liquid,
+    published_liquid,
+    stimulus_seeds,
+)
 from snn.measures import filtered_trace
 from snn.network import build
 from snn.published_reservoir import OUTPUTS, PublishedReservoirConfig, make_published_reservoir
 from snn.readout import RidgeReadout
-from snn.reservoirs import ColumnConfig, ReservoirConfig
+from snn.reservoirs import LIQUID, ColumnConfig, ReservoirConfig
 from snn.shared_reservoir import SharedReservoir, output_network
 from snn.spike_trains import SpikeTrains
 from snn.topology import Connections, Topology
@@ -94,6 +101,14 @@ def test_noise_follows_from_seed_and_index():
     assert (weights[0] != weights[2]).any()
 
 
+def test_every_use_of_every_stimulus_has_seeds_of_its_own():
+    keys = [
+        tuple(stimulus_seeds(seed, index, use).generate_state(2))
+        for seed in (1, 2) for index in (0, 1, 2) for use in ("encoder", "liquid", "outputs")
+    ]  # fmt: skip
+    assert len(set(keys)) == len(keys)
+
+
 @ENGINES
 def test_a_trial_after_others_equals_one_in_a_new_network(engine):
     machine = LiquidStateMachine(changed(state="trace"), engine)
@@ -150,7 +165,7 @@ def test_a_column_runs_at_its_fine_resolution():
 
 def test_trials_stand_side_by_side_in_the_order_of_spike_trains():
     trials = [raw_trains(seed, rate=0.4) for seed in range(3)]
-    joined = side_by_side(trials, 8)
+    joined = trials_to_copies(trials, 8)
     assert joined.n_neurons == 64
     for copy in range(8):
         is_own = joined.neurons // 8 == copy
@@ -180,6 +195,37 @@ def test_readouts_that_share_one_simulation_tell_jittered_templates_apart():
         assert RidgeReadout(100.0).fit(states[:80], targets[:80]).score(states[80:], targets[80:]) > 0.5
     shuffled = generator.permutation(classes)
     assert RidgeReadout(100.0).fit(states[:80], shuffled[:80]).score(states[80:], shuffled[80:]) < 0.75
+
+
+class RememberingReadout:
+    """Keeps the states it is given."""
+
+    def fit(self, states, targets):
+        self.fitted = states
+
+    def predict(self, states):
+        self.predicted = states
+        return np.zeros(len(states))
+
+    def score(self, states, targets):
+        self.scored = states
+        return 0.0
+
+
+@pytest.mark.parametrize(("indices", "first"), [(None, 4), ([2, 9, 0, 1], 10)])
+def test_the_noise_of_a_test_set_is_by_default_not_that_of_the_training_set(indices, first):
+    machine = LiquidStateMachine(SMALL, "numba", RememberingReadout())
+    same, targets = np.tile(VALUES[0], (4, 1)), np.zeros(4)
+    expected = machine.transform(same[:2], [first, first + 1])
+    machine.fit(same, targets, indices)
+    for _ in range(2):  # a call leaves the numbers as they were
+        machine.predict(same[:2])
+        machine.score(same[:2], targets[:2])
+        np.testing.assert_array_equal(machine.readout.predicted, expected)
+        np.testing.assert_array_equal(machine.readout.scored, expected)
+    assert not (machine.readout.fitted[:, np.newaxis] == expected).all(axis=2).any()
+    machine.predict(same, range(4) if indices is None else indices)
+    np.testing.assert_array_equal(machine.readout.predicted, machine.readout.fitted)
 
 
 # --- The published reservoir -------------------------------------------------------------------------------------
@@ -258,6 +304,43 @@ def test_replays_are_equal_on_both_engines_with_noise():
     np.testing.assert_array_equal(counts[0][0], counts[0][1])  # equal weights, common noise
     assert counts[0].sum() > 10
     np.testing.assert_array_equal(machines[0].counts(recording, 7), counts[0])
+
+
+def test_weights_of_members_are_copied():
+    config = published_liquid(reservoir=TINY, stimulus_ms=100.0, warm_up_ms=20.0, cool_down_ms=30.0)
+    recording = SharedReservoir(config, 2, "numba").record(np.arange(20.0))
+    counts = []
+    for is_changed in (False, True):
+        shared = SharedReservoir(config, 2, "numba")
+        weights_pA = np.full(shared.weights_pA.shape, 200.0)
+        shared.set_weights(weights_pA)
+        weights_pA[:] = 0.0 if is_changed else 200.0
+        counts.append(shared.counts(recording))
+    np.testing.assert_array_equal(*counts)
+    assert counts[0].sum() > 0
+
+
+def test_recordings_of_another_liquid_or_length_are_refused():
+    config = published_liquid(reservoir=TINY, stimulus_ms=100.0, warm_up_ms=20.0, cool_down_ms=30.0)
+    shared = SharedReservoir(config, 2, "numba")
+    whole = shared.record(np.arange(20.0))
+    expected = shared.counts(whole)
+    message = (
+        "the recording lasts {} ms, but 50 ms of idle time and 100 ms of the stimulus are 150 ms: give one of record"
+    )
+    for start_ms, stop_ms in ((0, 100), (50, 150), (0, 149)):
+        with pytest.raises(ValueError, match=message.format(stop_ms - start_ms)):
+            shared.counts(whole.slice(start_ms, stop_ms))
+    longer = SpikeTrains(whole.steps, whole.neurons, 1.0, 200, whole.populations)
+    with pytest.raises(ValueError, match=message.format(200)):
+        shared.counts(longer)
+    sizes = "but the liquid has {'excitatory': 60, 'inhibitory': 20}"
+    for populations in ({"excitatory": 80}, {"excitatory": 61, "inhibitory": 20}, {"a": 60, "b": 20}):
+        with pytest.raises(ValueError, match=sizes):
+            shared.counts(SpikeTrains(whole.steps, whole.neurons, 1.0, 150, populations))
+    with pytest.raises(ValueError, match=r"a resolution of 0.5 ms, the liquid 1.0 ms"):
+        shared.counts(SpikeTrains(whole.steps, whole.neurons, 0.5, 300, whole.populations))
+    np.testing.assert_array_equal(shared.counts(whole), expected)  # a refusal leaves the network as it was
 
 
 # --- Refusals ----------------------------------------------------------------------------------------------------

@@ -135,3 +135,14 @@ class TestPopulation:
     def test_an_empty_population_is_refused(self):
         with pytest.raises(ValueError, match="population 'cells' has size 0: it needs at least 1"):
             Population(name="cells", size=0)
+
+
+@pytest.mark.parametrize("size", [2.5, "3", None])
+def test_sizes_are_whole_numbers(size):
+    with pytest.raises(ValueError, match="give a whole number"):
+        Population(name="a", size=size)
+
+
+def test_parameters_are_numbers():
+    with pytest.raises(ValueError, match="tau_m='10' is not finite: give a number"):
+        Population(name="a", size=1, parameters={"tau_m": "10"})

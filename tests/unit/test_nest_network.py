@@ -62,6 +62,19 @@ class TestOwnership:
         with pytest.raises(RuntimeError, match="another one was built since"):
             second.run(1.0)
 
+    def test_a_build_that_fails_ends_the_network_before_it_cleanly(self, monkeypatch):
+        network = NestNetwork(make_pair(), counted=("a",))
+        network.run(5.0)
+        monkeypatch.setattr("snn.nest_network.check_grid", lambda *_: None)
+        with pytest.raises(NestError, match=r"NEST refused a kernel with resolution 0\.33"):
+            NestNetwork(make_pair(), resolution_ms=1 / 3)
+        with pytest.raises(RuntimeError, match="another one was built since"):
+            network.run(1.0)
+        network.reset()
+        network.set_inputs("a", 20000.0)
+        network.run(20.0)
+        assert network.spike_counts().sum() > 0
+
     def test_leaving_a_network_that_lost_the_kernel_harms_nobody(self):
         with NestNetwork(make_pair()) as first:
             first.run(1.0)

@@ -3,6 +3,8 @@
 import hashlib
 import os
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -157,3 +159,32 @@ def test_it_runs_where_nest_is_missing(run_python):
     )
     done = run_python("-c", "\n".join(lines))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_buffer_beyond_all_memory_is_refused_before_it_is_asked_for():
+    topology = Topology((Population(name="a", size=1),), connections((0, 0, 1.0, 140000.0)))
+    with pytest.raises(ValueError, match=r"the longest delay of 140000000 steps needs a buffer of 18 GB"):
+        NumbaNetwork(topology, resolution_ms=0.001)
+
+
+def test_a_single_network_takes_no_number_of_networks_and_no_axis_for_them():
+    topology = Topology((Population(name="a", size=2),), connections())
+    with pytest.raises(TypeError, match="n_networks"):
+        NumbaNetwork(topology, n_networks=2)
+    with pytest.raises(ValueError, match=r"broadcast to \(3, 2\)"):
+        NumbaNetwork(topology, n_copies=3).set_inputs("a", np.zeros((1, 3, 2)))
+
+
+@pytest.mark.skipif("NUMBA_DISABLE_JIT" in os.environ, reason="the interpreter keeps its lock")
+def test_other_threads_run_while_a_network_does():
+    network = NumbaNetwork(make_case(5).topology, n_copies=8, resolution_ms=make_case(5).resolution_ms)
+    network.run(network.slice_ms)  # compile
+    duration_ms = 20000 * network.slice_ms
+    worker = threading.Thread(target=network.run, args=(duration_ms,))
+    start = previous = time.perf_counter()
+    longest = 0.0
+    worker.start()
+    while worker.is_alive():
+        now = time.perf_counter()
+        longest, previous = max(longest, now - previous), now
+    assert longest < 0.5 * (time.perf_counter() - start)

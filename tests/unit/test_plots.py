@@ -138,6 +138,16 @@ def test_traces_begin_at_the_end_of_the_first_step_with_spikes_above_them():
     assert first_marks.get_ydata()[0] < second_marks.get_ydata()[0]
 
 
+def test_lists_are_drawn_like_arrays(connections):
+    ax = plots.membrane_traces([[-70, -60], [-69, -58]], 0.5, spikes=SpikeTrains([1], [1], 0.5, 2, {"a": 2}))
+    assert [line.get_ydata().tolist() for line in ax.lines[:2]] == [[-70, -69], [-60, -58]]
+    lists = Connections(*(values.tolist() for values in connections))
+    pictures = [plots.weight_matrix(given, 3).images[0].get_array() for given in (connections, lists)]
+    np.testing.assert_array_equal(*(picture.filled(np.nan) for picture in pictures))
+    none = Connections([], [], [], [])
+    assert plots.weight_matrix(none, 2).images[0].get_array().mask.all()
+
+
 def test_many_traces_are_not_named_one_by_one():
     assert plots.membrane_traces(POTENTIALS, 0.1).get_legend() is not None
     assert plots.membrane_traces(np.tile(POTENTIALS, 2), 0.1).get_legend() is None

@@ -167,7 +167,8 @@ def test_a_silent_file_of_another_program_is_an_empty_recording(tmp_path):
         ({"units": "s"}, 0.1, StorageError, r"/spikes/cortex/timestamps has the unit 's', expected 'ms'"),
         ({"units": None}, 0.1, StorageError, r"has the unit 'none'"),
         ({"units": np.bytes_("s")}, 0.1, StorageError, r"has the unit 's'"),
-        ({"times_ms": [0.0]}, 0.1, StorageError, r"no valid recording: spikes lie in steps 0 … 0"),
+        ({"times_ms": [0.0]}, 0.1, StorageError, r"a spike at 0 ms.*first possible time is 0.1 ms: add 0.1 ms to all"),
+        ({"times_ms": [-0.2]}, 0.1, StorageError, r"has a spike at -0.2 ms.*add 0.3 ms to all timestamps"),
         ({"times_ms": [np.nan]}, 0.1, StorageError, r"has a spike at nan ms"),
     ],
 )
@@ -185,14 +186,41 @@ def test_a_file_without_populations_is_no_sonata_file(tmp_path, group):
         read_sonata(tmp_path / "a.h5")
 
 
-@pytest.mark.parametrize("content", [None, b"", b"not HDF5"])
-def test_a_missing_or_damaged_file_is_named(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"spikes\.h5 does not exist: check the path"),
+        (b"", r"spikes\.h5 is damaged"),
+        (b"not HDF5", r"spikes\.h5 is damaged"),
+    ],
+)
+def test_a_missing_or_damaged_file_is_named(tmp_path, content, message):
     path = tmp_path / "spikes.h5"
     if content is not None:
         path.write_bytes(content)
     for use in (read_sonata, lambda path: append_sonata(path, random_trains(1, 1.0))):
-        with pytest.raises(StorageError, match=r"spikes\.h5"):
-            use(path)
+        for given_path in (path, str(path)):
+            with pytest.raises(StorageError, match=message):
+                use(given_path)
+
+
+def test_a_missing_folder_and_a_folder_for_a_file_are_named(tmp_path):
+    path = tmp_path / "missing" / "spikes.h5"
+    for given_path in (path, str(path)):
+        with pytest.raises(
+            StorageError, match=r"spikes.h5 cannot be written: the folder .*missing does not exist. Make"
+        ):
+            write_sonata(given_path, random_trains(1, 1.0))
+    with pytest.raises(StorageError, match=r"is a folder: give the path of a file in it"):
+        read_sonata(tmp_path)
+
+
+def test_paths_may_be_texts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trains = random_trains(100, 1.0)
+    write_sonata("spikes.h5", trains)
+    append_sonata("spikes.h5", trains)
+    assert read_sonata("spikes.h5").n_steps == 2 * trains.n_steps
 
 
 @pytest.mark.parametrize(("resolution_ms", "rate_hz"), [(1.0, 170.0), (0.1, 170.0), (0.1, 5.0)])

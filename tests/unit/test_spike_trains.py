@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snn.spike_trains import SpikeTrains
+from snn.spike_trains import SpikeTrains, is_whole, whole_steps
 
 RESOLUTIONS_MS = (0.1, 0.25, 1.0)
 
@@ -52,15 +52,59 @@ def test_what_is_no_recording_is_refused(spikes, options, message):
         make_trains(spikes, **options)
 
 
-@pytest.mark.parametrize("steps", [np.array([1.0]), np.array([[1]]), np.array([1], dtype=np.int32)])
-def test_only_flat_int64_arrays_are_accepted(steps):
-    with pytest.raises(ValueError, match=r"steps has shape .* and type .*: give a flat array of int64"):
-        SpikeTrains(steps, np.array([0]), 1.0, 10, {"all": 1})
+@pytest.mark.parametrize("steps", [np.array([1.0]), np.array([[1]]), np.array([True]), [1.5], ["1"], 1, None])
+def test_only_flat_whole_numbers_are_accepted(steps):
+    for name, arguments in (("steps", (steps, [0])), ("neurons", ([1], steps))):
+        for make in (SpikeTrains, SpikeTrains.from_unsorted):
+            with pytest.raises(
+                ValueError, match=rf"{name} has shape .* and type .*: give a flat list or array of whole"
+            ):
+                make(*arguments, 1.0, 10, {"all": 1})
+    with pytest.raises(ValueError, match="steps is no flat list: give one whole number per spike"):
+        SpikeTrains([[1], [1, 2]], [0], 1.0, 10, {"all": 1})
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array, lambda values: np.array(values, dtype=np.uint16)])
+def test_lists_and_arrays_of_any_whole_numbers_give_the_same_trains(kind):
+    expected = make_trains([(1, 0), (3, 2)])
+    assert SpikeTrains(kind([1, 3]), kind([0, 2]), 1.0, 10, {"all": 3}).equals(expected)
+    trains = SpikeTrains.from_unsorted(kind([3, 1]), kind([2, 0]), 1.0, 10, {"all": 3})
+    assert trains.equals(expected)
+    assert trains.steps.dtype == trains.neurons.dtype == np.int64
+    assert SpikeTrains(kind([]), kind([]), 1.0, 10, {"all": 3}).equals(make_trains([]))
+
+
+@given(st.integers(1, 10**9), st.sampled_from([0.001, 0.1, 0.3, 1 / 3, 1.0, 20.0]))
+def test_a_multiple_of_the_resolution_is_that_many_steps_and_a_broken_one_is_none(n_steps, resolution_ms):
+    assert whole_steps(n_steps * resolution_ms, resolution_ms) == n_steps
+    assert whole_steps(sum([resolution_ms] * 10), resolution_ms) == 10
+    if n_steps < 10**7:
+        with pytest.raises(ValueError, match=r"bin_ms=.* is not a whole number of steps of .* ms: use a multiple"):
+            whole_steps((n_steps + 0.3) * resolution_ms, resolution_ms, "bin_ms")
+
+
+@pytest.mark.parametrize(
+    ("duration_ms", "resolution_ms", "message"),
+    [
+        (1.0, 0.0, "resolution_ms=0.0 is not allowed"), (1.0, np.nan, "resolution_ms=nan"),
+        (0.0, 1.0, "duration_ms=0.0 is not allowed: it must be > 0"), (-1.0, 1.0, "duration_ms=-1.0"),
+        (np.inf, 1.0, "duration_ms=inf"), (np.nan, 1.0, "duration_ms=nan"), (1e-9, 1.0, "not a whole number of steps"),
+    ],
+)  # fmt: skip
+def test_durations_of_no_steps_are_refused(duration_ms, resolution_ms, message):
+    with pytest.raises(ValueError, match=message):
+        whole_steps(duration_ms, resolution_ms)
+
+
+def test_whole_numbers_are_told_from_broken_ones():
+    values = [0.0, -2.0, 3.0 + 1e-7, 3.0 + 1e-5, 0.5, 1e12 + 0.25, np.nan, np.inf]
+    assert is_whole(values).tolist() == [True, True, True, False, False, True, False, False]
 
 
 def test_unequal_lengths_are_refused():
-    with pytest.raises(ValueError, match="2 steps but 1 neurons"):
-        SpikeTrains(np.array([1, 2]), np.array([0]), 1.0, 10, {"all": 1})
+    for make in (SpikeTrains, SpikeTrains.from_unsorted):
+        with pytest.raises(ValueError, match="2 steps but 1 neurons"):
+            make(np.array([1, 2]), np.array([0]), 1.0, 10, {"all": 1})
 
 
 @given(recordings(), st.randoms(use_true_random=False))

@@ -178,6 +178,28 @@ def test_text_is_replaced_as_a_whole(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
+def test_paths_may_be_texts_and_missing_folders_are_named(tmp_path):
+    writers = {
+        "a.txt": lambda path: write_text(path, "one"),
+        "a.npz": lambda path: storage.write_genomes(path, np.zeros((1, 2)), np.ones((1, 2))),
+        "a.h5": lambda path: storage.commit(path, lambda file: file.create_group("a")),
+    }
+    for name, write in writers.items():
+        write(str(tmp_path / name))
+        with pytest.raises(StorageError, match=rf"{name} cannot be written: the folder .*missing does not exist"):
+            write(str(tmp_path / "missing" / name))
+    storage.commit(str(tmp_path / "b.h5"), lambda file: None, start_from=str(tmp_path / "a.h5"))
+    with storage.reading(str(tmp_path / "b.h5")) as file:
+        assert list(file) == ["a"]
+    assert storage.digest(str(tmp_path / "a.txt")) == storage.digest(tmp_path / "a.txt")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.h5", "a.npz", "a.txt", "b.h5"]
+
+
+def test_a_missing_file_is_not_called_damaged(tmp_path):
+    with pytest.raises(StorageError, match=r"a.h5 does not exist"), storage.reading(tmp_path / "a.h5"):
+        pass
+
+
 def test_a_kill_between_write_and_rename_of_a_checkpoint_leaves_the_run_resumable(run, monkeypatch):
     def killed(temporary, path):
         raise KeyboardInterrupt

@@ -157,3 +157,11 @@ def test_multiples_of_the_step_are_on_the_grid_in_spite_of_rounding(resolution_m
     assert not is_on_grid(times_ms + resolution_ms / 3, resolution_ms).any()
     cells = Population(name="cells", size=1, parameters={"t_ref": 3 * resolution_ms})
     check_grid(Topology((cells,), connections((0, 0, 1.0, 7 * resolution_ms))), resolution_ms)
+
+
+def test_connections_must_be_flat():
+    square = np.zeros((1, 1))
+    with pytest.raises(ValueError, match=r"arrays of shapes .* give flat arrays"):
+        Topology(
+            (Population(name="a", size=1),), Connections(square.astype(int), square.astype(int), square, square + 1)
+        )

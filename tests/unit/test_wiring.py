@@ -338,3 +338,12 @@ def test_joined_connections_keep_their_order():
     joined = wiring.join(first, second)
     assert [part.tolist() for part in joined] == [[0, 1, 4], [2, 3, 5], [1.0, 2.0, -3.0], [1.0, 1.0, 2.0]]
     assert [part.dtype for part in wiring.join()] == [np.int64, np.int64, np.float64, np.float64]
+
+
+def test_positions_may_be_lists():
+    positions = np.arange(6.0).reshape(3, 2)
+    pairs = [
+        wiring.distance_dependent([0, 1, 2], [0, 1, 2], where, where, 0.5, 5.0, np.random.default_rng(0))
+        for where in (positions, positions.tolist())
+    ]
+    np.testing.assert_array_equal(*pairs)
