@@ -14,7 +14,7 @@ from snn.models import NEURON_MODELS, Population
 from snn.network import build
 from snn.spike_trains import SpikeTrains
 from snn.topology import Connections, Topology
-from tests.contract.random_networks import connections, every_engine, spike_trains
+from tests.contract.network_cases import connections, every_engine, spike_trains
 
 C, TAU_M, TAU_S = 250.0, 10.0, 2.0  # NEST's defaults
 QUIET = {"E_L": 0.0, "V_reset": 0.0, "V_th": 1e6}  # the potential is V, and nothing fires

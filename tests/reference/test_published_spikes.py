@@ -10,7 +10,7 @@ import pytest
 
 from envs.foraging import AntForagingEnv
 from snn import AntColonyBrain, decode
-from tests.contract.random_networks import every_engine
+from tests.contract.network_cases import every_engine
 
 pytestmark = pytest.mark.data
 

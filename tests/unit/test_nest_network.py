@@ -8,7 +8,7 @@ from snn.models import Population
 from snn.nest_kernel import NestError
 from snn.nest_network import NestNetwork
 from snn.topology import Topology
-from tests.contract.random_networks import connections, spike_trains
+from tests.contract.network_cases import connections, spike_trains
 
 pytestmark = pytest.mark.nest
 

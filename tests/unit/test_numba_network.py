@@ -14,8 +14,16 @@ from snn.models import Population
 from snn.numba_network import NumbaEnsemble, NumbaNetwork
 from snn.topology import Topology
 from tests.conftest import ROOT
-from tests.contract.random_networks import connections, make_case, neuron_names, spike_trains
-from tests.contract.test_network import BUSY_SEEDS, assert_equal, outcome, record_all
+from tests.contract.network_cases import (
+    BUSY_SEEDS,
+    assert_equal,
+    connections,
+    make_case,
+    neuron_names,
+    outcome,
+    record_all,
+    spike_trains,
+)
 
 
 def make_ensemble(case, n_networks, n_copies):

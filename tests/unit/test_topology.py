@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from snn import AntBrainConfig, decode, random_genomes
 from snn.models import Population
 from snn.topology import Connections, Topology, ant_brain, check_grid, combine_multapses, is_on_grid
-from tests.contract.random_networks import connections
+from tests.contract.network_cases import connections
 
 POPULATIONS = (
     Population(name="noise", size=1, model="poisson_generator"),  # node 0

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from snn.models import NEURON_MODELS, Population
+from snn.network import build
 from snn.params import ENGINES
 from snn.spike_trains import SpikeTrains
 from snn.topology import Connections, Topology
@@ -131,3 +132,48 @@ def _random_connections(
     shortest = 1 if resolution_ms == 1.0 or rng.random() < 0.5 else int(rng.integers(1, 30))
     steps = rng.integers(shortest, shortest + (8 if resolution_ms == 1.0 else 60), source.size)
     return Connections(source, target, weight, np.round(steps * resolution_ms, 6))
+
+
+# Random networks that fire a lot: all models, one and several copies, every resolution, short and long slices.
+BUSY_SEEDS = (5, 10, 15, 20)
+STRONG_pA = 20000.0  # makes a resting neuron fire within a millisecond
+N_FAST, N_ALL = 60, 600
+
+
+def make_chain(weight_pA=1500.0, delay_ms=1.0, n_senders=2, **parameters):
+    """Neurons "a", each of which drives one of "b"; "given" spikes drive "a" as strongly."""
+    kinds = (("given", "spike_generator", {}), ("a", "iaf_psc_alpha", parameters), ("b", "iaf_psc_alpha", parameters))
+    populations = [Population(name=name, size=n_senders, model=model, parameters=p) for name, model, p in kinds]
+    node = np.arange(2 * n_senders)
+    weights, delays = np.full(node.size, weight_pA), np.full(node.size, delay_ms)
+    return Topology(tuple(populations), Connections(node, node + n_senders, weights, delays))
+
+
+def make_noise(weight_pA=1.0, n_targets=1, n_synapses=1, delay_ms=1.0):
+    """One Poisson source, and targets without leak or threshold whose potential counts its spikes."""
+    source = Population(name="noise", size=1, model="poisson_generator")
+    counter = {"tau_m": 1e12, "V_th": 1e9, "E_L": 0.0, "V_reset": 0.0}
+    target = Population(name="counters", size=n_targets, model="iaf_psc_delta", parameters=counter)
+    ends = np.tile(np.arange(n_targets) + 1, n_synapses)
+    values = np.ones(ends.size)
+    return Topology((source, target), Connections(0 * ends, ends, weight_pA * values, delay_ms * values))
+
+
+def record_all(case, engine):
+    """A network of a case, all of whose neurons are counted, recorded and probed."""
+    names = neuron_names(case.topology)
+    options = {"counted": names, "recorded": names, "probed": names, "resolution_ms": case.resolution_ms}
+    return build(case.topology, engine=engine, n_copies=case.n_copies, **options)
+
+
+def outcome(network, case, **settings):
+    """All that a network says when it is driven: counts, spikes, potentials."""
+    counts = drive(network, case, **settings)
+    return counts, network.spikes(), network.membrane_potentials()
+
+
+def assert_equal(ours, theirs):
+    """Every count and spike equal, every potential to the last bit."""
+    np.testing.assert_array_equal(ours[0], theirs[0])
+    assert ours[1].equals(theirs[1])
+    assert ours[2].tobytes() == theirs[2].tobytes(), f"first in step {np.argwhere(ours[2] != theirs[2])[:1]}"
