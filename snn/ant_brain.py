@@ -106,14 +106,14 @@ class AntColonyBrain:
         if np.shape(obs) != (self.n_ants, self.config.n_inputs):
             raise ValueError(f"obs has shape {np.shape(obs)}, expected {(self.n_ants, self.config.n_inputs)}.")
         self.n_ticks += 1
+        is_active = np.not_equal(obs, 0, order="C")
         if self.compiled is not None:
             actions = np.empty((self.n_ants, 3), dtype=np.int64)
             with flushing_to_zero():
-                tick(self.n_ticks - 1, np.asarray(obs), *self.compiled, actions)
+                tick(self.n_ticks - 1, is_active.view(np.int8), *self.compiled, actions)
             return actions
         # The sensors of the last tick act until INPUT_LAG_MS into this one; see snn.params.
         self._network.run(INPUT_LAG_MS)
-        is_active = np.not_equal(obs, 0)
         if self.n_ticks == 1 and self.config.has_startup_transient:
             is_active = np.ones_like(is_active)
         self._network.set_inputs("input", self.config.input_current_pA * is_active)

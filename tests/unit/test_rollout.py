@@ -88,6 +88,19 @@ def test_only_a_fresh_pair_can_run_compiled(flaw):
         run_compiled(env, brain)
 
 
+@pytest.mark.parametrize(
+    "convert", [np.ndarray.tolist, lambda obs: obs.astype(bool), lambda obs: 0.5 * obs, np.asfortranarray]
+)
+def test_observations_of_any_kind_of_number_act_alike(convert):
+    config = make_config("numba")
+    obs = (np.random.default_rng(0).random((20, config.env.n_ants, 11)) < 0.3).astype(np.int8)
+    actions = []
+    for kind in (np.asarray, convert):
+        with AntColonyBrain(*decode(genome_of(config), config.brain), config.env.n_ants, config.brain) as brain:
+            actions.append([brain.act(kind(row)) for row in obs])
+    np.testing.assert_array_equal(actions[0], actions[1])
+
+
 def test_a_brain_that_was_reset_repeats_its_actions():
     config = make_config("numba")
     obs = (np.random.default_rng(0).random((30, config.env.n_ants, 11)) < 0.3).astype(np.int8)
