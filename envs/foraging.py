@@ -101,8 +101,9 @@ class AntForagingEnv(gymnasium.Env[NDArray[np.int8], IntArray]):
         super().reset(seed=seed)
         self.state = initial_state(self.config, self.np_random)
         begin_tick(self.state, self._constants)
-        self._fitness = colony_fitness(self.state.counts, self.config)
-        return self.state.obs.copy(), self.measures()
+        info = self.measures()
+        self._fitness = info["fitness"]
+        return self.state.obs.copy(), info
 
     def step(self, action: IntArray) -> tuple[NDArray[np.int8], float, bool, bool, dict[str, Any]]:
         """Advance the world by one tick.
@@ -119,10 +120,11 @@ class AntForagingEnv(gymnasium.Env[NDArray[np.int8], IntArray]):
         if self.state is None or self.has_ended:
             when = "before the first reset" if self.state is None else "after the end of the episode"
             raise ResetNeeded(f"AntForaging: step was called {when}. Call env.reset() first.")
-        is_finished = step_state(self.state, self._checked(action), self._constants)
-        is_out_of_time = not is_finished and self.state.counts[N_TICKS] >= self.config.n_ticks
-        previous, self._fitness = self._fitness, colony_fitness(self.state.counts, self.config)
-        return self.state.obs.copy(), self._fitness - previous, bool(is_finished), bool(is_out_of_time), self.measures()
+        is_finished = bool(step_state(self.state, self._checked(action), self._constants))
+        is_out_of_time = self.has_ended and not is_finished
+        info = self.measures()
+        previous, self._fitness = self._fitness, info["fitness"]
+        return self.state.obs.copy(), self._fitness - previous, is_finished, is_out_of_time, info
 
     def render(self) -> NDArray[np.uint8] | None:
         """RGB frame (height, width, 3) uint8 of the arena, or None without a render mode."""

@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.foraging import AntForagingEnv
-from envs.types import N_ACTIONS
 from experiments.compiled import run_compiled
 from experiments.config import AntsConfig, config_from_dict
 from experiments.seeds import episode_seeds
 from optim.base import Array
 from optim.evaluators import Task, TaskFunction
-from snn import AntColonyBrain, decode
-from snn.nest_kernel import nest_version
+from snn import AntColonyBrain, decode, random_genomes
 from snn.spike_trains import SpikeTrains
 
 # What an episode measures, in the order of the values of a task.
@@ -52,13 +50,18 @@ def run_episode(
     with AntColonyBrain(
         weights_pA, delays_ms, config.env.n_ants, config.brain, rng_seed=nest_seed, has_recording=has_recording
     ) as brain:
-        if brain.compiled is not None:
-            run_compiled(env, brain)
-        else:
-            run_ticks(env, brain, obs)
+        forage(env, brain, obs)
         info = env.measures()
         spikes = brain.spikes() if has_recording else None
     return Episode(np.array([info[name] for name in MEASURES], dtype=np.float64), spikes)
+
+
+def forage(env: AntForagingEnv, brain: AntColonyBrain, obs: NDArray[np.int8]) -> None:
+    """Let a colony forage until the episode ends, in one compiled call where that is possible."""
+    if brain.compiled is not None:
+        run_compiled(env, brain)
+    else:
+        run_ticks(env, brain, obs)
 
 
 def run_ticks(env: AntForagingEnv, brain: AntColonyBrain, obs: NDArray[np.int8]) -> None:
@@ -86,11 +89,13 @@ def make_colony_task(settings: Mapping[str, Any]) -> TaskFunction:
     snn.nest_kernel.NestUnavailableError : NEST is the engine, but missing or built with MPI.
     """
     config, is_held_out = config_from_dict(settings["config"]), bool(settings["is_held_out"])
-    if config.brain.engine == "nest":
-        nest_version()
     env = AntForagingEnv(**dataclasses.asdict(config.env))
-    env.reset(seed=0)
-    env.step(np.zeros((config.env.n_ants, N_ACTIONS), dtype=np.int64))
+    # An episode of one tick loads or compiles all that the others need.
+    short = AntForagingEnv(**dataclasses.asdict(dataclasses.replace(config.env, n_ticks=1)))
+    obs, _ = short.reset(seed=0)
+    genome = random_genomes(config.brain, 1, np.random.default_rng(0))[0]
+    with AntColonyBrain(*decode(genome, config.brain), config.env.n_ants, config.brain) as brain:
+        forage(short, brain, obs)
 
     def evaluate_colony(task: Task, genome: Array) -> Array:
         return run_episode(genome, config, env, task_seeds(config, task, is_held_out=is_held_out)).values

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from envs.foraging import AntForagingEnv
-from experiments.compiled import run_compiled
-from experiments.config import load_config
-from experiments.rollout import MEASURES, run_episode, run_ticks
+from experiments.compiled import _episode, run_compiled
+from experiments.config import config_to_dict, load_config
+from experiments.rollout import MEASURES, make_colony_task, run_episode, run_ticks, task_seeds
+from optim.evaluators import Task
 from snn import AntColonyBrain, decode, random_genomes
 
 pytestmark = pytest.mark.nest
@@ -34,6 +35,15 @@ def test_both_engines_give_the_same_episode(flags):
         outcomes.append([run_episode(genome_of(config, s), config, make_env(config), (s, 1)).values for s in (1, 2)])
     np.testing.assert_array_equal(outcomes[0], outcomes[1])
     assert outcomes[0][0][MEASURES.index("moves")] > 0
+
+
+def test_a_rank_has_compiled_everything_before_work_is_handed_out():
+    config = make_config("numba")
+    evaluate = make_colony_task({"config": config_to_dict(config), "is_held_out": False})
+    n_compiled = len(_episode.signatures)
+    expected = run_episode(genome_of(config), config, make_env(config), task_seeds(config, Task(0, 0, 0))).values
+    np.testing.assert_array_equal(evaluate(Task(0, 0, 0), genome_of(config)), expected)
+    assert len(_episode.signatures) == n_compiled == 1
 
 
 def test_recorded_spikes_are_the_same_on_both_engines():
