@@ -4,74 +4,138 @@ from __future__ import annotations
 
 import numpy as np
 
-from envs.types import COUNTS, FOOD, N_SENSORS, WALL, ForagingConfig, ForagingState, IntArray
+from envs.config import ForagingConfig
+from envs.observations import N_OTHERS
+from envs.pheromone import N_SCRATCH_ROWS
+from envs.types import (
+    COUNTS,
+    FINISH_TICK,
+    FOOD,
+    FOOD_PLACED,
+    N_EVENTS,
+    WALL,
+    BoolArray,
+    FloatArray,
+    ForagingState,
+    IntArray,
+)
+from envs.walls import disc, fixed_walls, maze_walls, pile_candidates, ring_patches
 
 
 def initial_state(config: ForagingConfig, rng: np.random.Generator) -> ForagingState:
     """Fresh world with all ants at the nest centre, before the first sensing.
 
-    The nest centre, the scattered food, the headings (whole degrees) and the seed of the in-episode shuffles are drawn
-    from `rng`, in this order.
+    Drawn from `rng`, in this order: the nest centre, random piles, a maze, the surplus of the piles, the scattered
+    food, the headings (whole degrees) and the seed of the generator of the compiled tick.
     """
     shape = (config.height, config.width)
     columns, rows = np.meshgrid(np.arange(config.width), np.arange(config.height))
     nest_column = int(rng.integers(config.nest_x[0], config.nest_x[1] + 1))
     nest_row = int(rng.integers(config.nest_y[0], config.nest_y[1] + 1))
+    distance = np.hypot(columns - nest_column, rows - nest_row)
 
-    objects = np.zeros(shape, dtype=np.int8)
-    x_min, x_max, y_min, y_max = config.arena
-    objects[y_min : y_max + 1, x_min : x_max + 1] = WALL
-    objects[y_min + 1 : y_max, x_min + 1 : x_max] = 0
-
-    food = _place_food(config, rng, columns, rows, is_free=objects == 0, start=(nest_row, nest_column))
+    random_piles = _draw_piles(config, rng, distance)
+    objects = np.where(_draw_walls(config, rng, [(nest_column, nest_row), *random_piles]), WALL, 0).astype(np.int8)
+    food, pile_sites = _place_food(config, rng, objects == 0, random_piles, start=(nest_row, nest_column))
     objects[food > 0] = FOOD
 
-    distance = np.hypot(columns - nest_column, rows - nest_row)
     # Published quirk: patches that start as food or wall carry no nest scent and are never nest.
     is_ground = objects == 0
+    is_site = np.zeros(shape, dtype=np.bool_)
+    is_site.flat[pile_sites] = True  # food that grows on the nest would stay there
     n_ants = config.n_ants
     counts = np.zeros(len(COUNTS), dtype=np.int64)
-    counts[COUNTS.index("finish_tick")] = -1
+    counts[FINISH_TICK], counts[FOOD_PLACED] = -1, food.sum()
+    heading = rng.integers(0, 360, size=n_ants).astype(np.float64)
+    number = np.float64 if config.pheromone_bits == 64 else np.float32
     return ForagingState(
         x=np.full(n_ants, float(nest_column)),
         y=np.full(n_ants, float(nest_row)),
-        heading=rng.integers(0, 360, size=n_ants).astype(np.float64),
+        heading=heading,
         is_carrying=np.zeros(n_ants, dtype=np.bool_),
         food_mark=np.zeros(n_ants, dtype=np.int64),
         nest_mark=np.zeros(n_ants, dtype=np.int64),
-        food=food,
-        objects=objects,
-        is_nest=is_ground & (distance < config.nest_radius),
-        nest_scent=np.where(is_ground, 200.0 - distance, 0.0),
-        pheromone=np.zeros(shape),
-        diffused=np.zeros(shape),
-        obs=np.zeros((n_ants, N_SENSORS), dtype=np.int8),
+        events=np.zeros((n_ants, N_EVENTS), dtype=np.int64),
         counts=counts,
+        food=food,
+        pile_sites=pile_sites,
+        objects=objects,
+        nest=np.array([nest_column, nest_row], dtype=np.float64),
+        is_nest=is_ground & ~is_site & (distance < config.nest_radius),
+        nest_scent=np.where(is_ground, 200.0 - distance, 0.0),
+        pheromone=np.zeros(shape, dtype=number),
+        repellent=np.zeros(shape if config.has_repellent else (0, 0), dtype=number),
+        obs=np.zeros((n_ants, config.n_sensors), dtype=np.int8),
+        features=np.zeros((n_ants, n_features(config)), dtype=np.float32),
         order=np.arange(n_ants, dtype=np.int64),
+        sites=np.zeros(config.width * config.height if config.crawl_period else 0, dtype=np.int64),
+        rows=np.zeros((N_SCRATCH_ROWS, config.width), dtype=number),
         random=rng.integers(0, 2**64, size=1, dtype=np.uint64),
     )
+
+
+def n_features(config: ForagingConfig) -> int:
+    """Numbers that an ant of a graded or egocentric world senses; 0 in a binary one."""
+    if config.observation == "binary":
+        return 0
+    if config.observation == "graded":
+        return config.n_sensors
+    return len(config.smell_points) * (2 if config.has_repellent else 1) + N_OTHERS
+
+
+def _draw_piles(config: ForagingConfig, rng: np.random.Generator, nest_distance: FloatArray) -> list[tuple[int, int]]:
+    """Centres (x, y) of the random piles: far enough from the nest, and apart from each other where there is room."""
+    if config.n_random_piles == 0:
+        return []
+    columns, rows = np.meshgrid(np.arange(config.width), np.arange(config.height))
+    is_candidate = pile_candidates(config) & (nest_distance >= config.random_pile_distance)
+    is_apart = is_candidate.copy()
+    centres = []
+    for _ in range(config.n_random_piles):
+        patch = int(rng.choice(np.flatnonzero(is_apart if is_apart.any() else is_candidate)))
+        y, x = divmod(patch, config.width)
+        is_apart &= np.hypot(columns - x, rows - y) >= 2.0 * config.pile_radius
+        centres.append((x, y))
+    return centres
+
+
+def _draw_walls(config: ForagingConfig, rng: np.random.Generator, places: list[tuple[int, int]]) -> BoolArray:
+    """Fixed walls and, if there is one, a maze, with a clearing round the nest (the first of the places) and piles."""
+    is_fixed = fixed_walls(config)
+    if config.maze == (0, 0):
+        return is_fixed
+    is_inner = maze_walls(config, rng)
+    for k, (x, y) in enumerate([*places, *config.piles]):
+        # A clearing of less than two patches could be closed in by the walls it stands in.
+        for dx, dy in disc(max(config.pile_radius if k else config.nest_radius, 2.0)):
+            row, column = y + dy, x + dx
+            if 0 <= row < config.height and 0 <= column < config.width:
+                is_inner[row, column] = False
+    return is_fixed | is_inner
 
 
 def _place_food(
     config: ForagingConfig,
     rng: np.random.Generator,
-    columns: IntArray,
-    rows: IntArray,
-    is_free: np.ndarray,
+    is_free: BoolArray,
+    random_piles: list[tuple[int, int]],
     start: tuple[int, int],
-) -> IntArray:
-    """Food units per patch: the piles, and single units at random free patches of the scatter ring.
+) -> tuple[IntArray, IntArray]:
+    """Food units per patch, and the flat indices of the pile patches.
 
-    None at `start` (row, column), where all ants begin: food taken at tick 0 would never be credited.
+    The piles, and single units at random free patches of the scatter ring. None at `start` (row, column), where all
+    ants begin: food taken at tick 0 would never be credited.
     """
-    food = np.zeros(columns.shape, dtype=np.int64)
-    for x, y in config.pile_patches():
-        food[y, x] = config.food_per_patch
+    patches = sorted(config.pile_patches())
+    patches += [(x + dx, y + dy) for x, y in random_piles for dx, dy in disc(config.pile_radius)]
+    pile_sites = np.array([y * config.width + x for x, y in patches], dtype=np.int64)
+    units = np.full(len(patches), config.food_per_patch, dtype=np.int64)
+    if config.food_surplus:
+        units += rng.integers(0, config.food_surplus + 1, size=len(patches))
+    food = np.zeros(is_free.shape, dtype=np.int64)
+    np.add.at(food.ravel(), pile_sites, units)  # piles may overlap
     if config.n_scattered:
-        distance = np.hypot(columns - config.scatter_centre[0], rows - config.scatter_centre[1])
-        low, high = config.scatter_range
-        is_candidate = (low < distance) & (distance < high) & is_free & (food == 0)
+        is_candidate = ring_patches(config) & is_free & (food == 0)
         is_candidate[start] = False
-        candidates = np.flatnonzero(is_candidate)
-        food.flat[rng.choice(candidates, size=config.n_scattered, replace=False)] = 1
-    return food
+        food.flat[rng.choice(np.flatnonzero(is_candidate), size=config.n_scattered, replace=False)] = 1
+    return food, pile_sites

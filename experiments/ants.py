@@ -55,7 +55,7 @@ _HELP = {
     "seed": "root of all random numbers",
     "worlds": "new worlds for every individual, every generation, or one set for the whole run",
     "record_spikes": "keep the spikes of the best individual of every generation",
-    "preset": "published_training or published_test",
+    "preset": "world, see docs/world.md; published_training unless given",
 }
 
 

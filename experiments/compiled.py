@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from envs.config import tick_constants
 from envs.dynamics import step_state
 from envs.foraging import AntForagingEnv
-from envs.types import N_ACTIONS, N_TICKS, tick_constants
+from envs.types import N_ACTIONS, N_TICKS
 from snn.ant_brain import AntColonyBrain
 from snn.ant_kernels import tick
 from snn.flush import flushing_to_zero

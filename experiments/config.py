@@ -13,7 +13,8 @@ from typing import Any
 
 import tomli_w
 
-from envs.types import PRESETS, ForagingConfig, make_config, nearest_name
+from envs.config import ForagingConfig
+from envs.presets import PRESETS, make_config, nearest_name
 from experiments.seeds import RUN_WORLDS
 from optim import EnKFConfig, ESConfig, GAConfig
 from snn import AntBrainConfig
@@ -73,6 +74,12 @@ class AntsConfig:
                 f"brain.n_inputs={self.brain.n_inputs}, brain.n_outputs={self.brain.n_outputs}: the ant world has "
                 "11 sensors and reads 4 motor neurons; leave both at their defaults."
             )
+        for name, value in (("observation", "binary"), ("action", "discrete"), ("has_repellent", False)):
+            if getattr(self.env, name) != value:
+                raise ConfigError(
+                    f"env.{name}={getattr(self.env, name)!r}: an ant brain has the published 11 sensors and 4 motor "
+                    f"neurons, so it must be {value!r}. Choose another preset or set it."
+                )
 
 
 def load_config(path: Path | None, flags: Mapping[str, Any]) -> AntsConfig:

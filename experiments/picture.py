@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.foraging import AntForagingEnv
-from envs.types import PRESETS
+from envs.presets import PRESETS
 from experiments.evaluate import read_genomes
 from optim.base import Array
 from snn import AntBrainConfig, AntColonyBrain, decode
@@ -36,7 +36,7 @@ def colony_frame(
             obs, _, terminated, truncated, info = env.step(brain.act(obs))
             has_ended = terminated or truncated
     frame = env.render()
-    assert frame is not None
+    assert isinstance(frame, np.ndarray)
     return frame
 
 

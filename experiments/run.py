@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from envs.config import ForagingConfig
 from envs.foraging import AntForagingEnv
-from envs.types import ForagingConfig
 from experiments.analysis import plot_fitness
 from experiments.config import AntsConfig
 from experiments.process import EXIT_DONE, EXIT_STOPPED, is_stop_requested

@@ -9,37 +9,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from timing import ROOT, cpu_seconds, medians, row, text, title
+from pheromone import bench_pheromone
+from timing import ROOT, row, text, title
+from world import bench_world
 
-# isort: split
-import experiments  # noqa: F401  (before numpy: it sets threads and the compiler cache)
-
-# isort: split
-import numpy as np
-
-from envs.foraging import AntForagingEnv
 from experiments.run_folder import RunFolder
 
-N_ANTS = 15
 MPIRUN = Path(sys.executable).parent / "mpirun"
 ANTS = str(ROOT / "experiments" / "ants.py")
-
-
-def bench_world() -> None:
-    """Steps of the world through Gymnasium."""
-    env = AntForagingEnv()
-    env.reset(seed=0)
-    actions = np.random.default_rng(0).integers(0, (3, 2, 2), size=(1000, N_ANTS, 3))
-
-    def episode() -> None:
-        env.reset(seed=1)
-        for action in actions:
-            env.step(action)
-
-    episode()
-    seconds = medians({"world": lambda: cpu_seconds(episode)}, 7)["world"]
-    title(f"World, {N_ANTS} ants; CPU time")
-    row("step of the world alone", len(actions) / seconds, "ticks/s", f"{seconds / len(actions) * 1e6:.1f} µs")
 
 
 def bench_ranks() -> None:
@@ -94,4 +71,5 @@ def _memory_of_ranks_mb(name: str) -> list[tuple[float, float]]:
 
 if __name__ == "__main__":
     bench_world()
+    bench_pheromone()
     bench_ranks()

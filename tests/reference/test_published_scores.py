@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from envs.foraging import AntForagingEnv
-from envs.types import make_config
+from envs.presets import make_config
 from experiments.config import AntsConfig
 from experiments.rollout import MEASURES, run_episode
 from experiments.seeds import episode_seeds
@@ -38,16 +38,18 @@ def assert_within_three_standard_errors(ours, published):
         assert abs(values.mean() - mean) < 3 * standard_error, f"{name}: {values.mean():.1f}, published {mean}"
 
 
-def test_the_best_published_colony_forages_as_published_over_20_seeds(published_genome):
-    ours = scores(*published_genome(1600, 30), n_seeds=20)
+def test_the_best_published_colony_forages_as_published_over_8_seeds_on_nest(published_genome):
+    ours = scores(*published_genome(1600, 30), n_seeds=8)
     assert_within_three_standard_errors(ours, PUBLISHED[1600, 30])
     assert 5 < ours[:, MEASURES.index("food")].std(ddof=1) < 16
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["numba", pytest.param("nest", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_published_colonies_forage_as_published_over_100_seeds(published_genome, name):
-    assert_within_three_standard_errors(scores(*published_genome(*name), n_seeds=100), PUBLISHED[name])
+def test_published_colonies_forage_as_published_over_100_seeds(published_genome, name, engine):
+    genome, brain = published_genome(*name)
+    ours = scores(genome, dataclasses.replace(brain, engine=engine), n_seeds=100)
+    assert_within_three_standard_errors(ours, PUBLISHED[name])
 
 
 @pytest.mark.parametrize("switch", ["has_pheromone_sense", "has_pheromone_deposit"])

@@ -1,44 +1,37 @@
-"""The ant bodies on hand-placed situations. Headings are compass degrees, grids are indexed [y, x]."""
+"""The senses and the touch of the ants on hand-placed situations. Headings are compass degrees, grids are [y, x]."""
 
 import math
-from collections import Counter
 from itertools import permutations
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envs.ants import act, clamp, compare_ahead, patch_of, see, shuffle, touch
+from envs.ants import compare_ahead, direction_of, patch_of, places_ahead, see, touch
+from envs.config import ForagingConfig, tick_constants
 from envs.dynamics import begin_tick
 from envs.generators import initial_state
 from envs.types import (
-    COUNTS,
     FOOD,
     FOOD_AHEAD,
-    LEFT,
+    N_EVENTS,
+    N_PICK_UPS,
     N_SENSORS,
+    N_WALL_CONTACTS,
     NOCICEPTIVE,
     ON_NEST,
+    REPELLENT_LEFT,
     REWARD,
-    RIGHT,
     SMELL_LEFT,
-    STRAIGHT,
     WALL,
     WALL_AHEAD,
-    ForagingConfig,
-    tick_constants,
 )
-
-# Unit steps (dx, dy) on the grid towards 0, 45, … degrees: 0 is +y, clockwise.
-COMPASS = {0: (0, 1), 45: (1, 1), 90: (1, 0), 135: (1, -1), 180: (0, -1), 225: (-1, -1), 270: (-1, 0), 315: (-1, 1)}
-NO_COUNTS = dict.fromkeys(COUNTS, 0)
+from tests.unit.ant_cases import COMPASS, NO_EVENTS, STALE, body_world, counted, open_config, put_food, quiet
 
 
 def stale_obs(n_ants):
-    """An observation no kernel would write, to see what is overwritten."""
-    return np.full((n_ants, N_SENSORS), 7, dtype=np.int8)
+    return np.full((n_ants, N_SENSORS), STALE, dtype=np.int8)
 
 
 # Patches
@@ -73,8 +66,8 @@ def grid(**objects):
 def seen(world, heading, x=20.0, y=20.0):
     """What the one ant sees: "wall", "food" or None."""
     obs = stale_obs(1)
-    see(np.array([x]), np.array([y]), np.array([float(heading)]), world, 0.5, 11, obs)
-    assert set(np.delete(obs[0], [WALL_AHEAD, FOOD_AHEAD])) == {7}, "other sensors were written"
+    see(0, x, y, direction_of(float(heading)), world, 0.5, 11, obs)
+    assert set(np.delete(obs[0], [WALL_AHEAD, FOOD_AHEAD])) == {STALE}, "other sensors were written"
     return {(0, 0): None, (1, 0): "wall", (0, 1): "food"}[obs[0, WALL_AHEAD], obs[0, FOOD_AHEAD]]
 
 
@@ -118,10 +111,20 @@ def test_the_first_object_hides_what_lies_behind_it(direction):
 
 
 @pytest.mark.parametrize(("heading", "x", "y"), [(0, 20, 40), (90, 40, 20), (180, 20, 0), (270, 0, 20)])
-def test_a_ray_that_leaves_the_world_sees_nothing(heading, x, y):
-    world = np.full((41, 41), WALL, dtype=np.int8)  # read with a wrapped index, the far side would be seen
+def test_the_edge_of_the_world_is_seen_as_a_wall(heading, x, y):
+    world = np.full((41, 41), FOOD, dtype=np.int8)  # read with a wrapped index, food would be seen
     world[y, x] = 0
-    assert seen(world, heading, float(x), float(y)) is None
+    assert seen(world, heading, float(x), float(y)) == "wall"
+    assert seen(grid(), heading, float(x), float(y)) == "wall"
+
+
+@pytest.mark.parametrize(
+    ("heading", "last_seen", "too_far"),
+    [(0, (20.0, 35.0), (20.0, 34.99)), (90, (35.0, 20.0), (34.99, 20.0)), (180, (20.0, 4.99), (20.0, 5.0))],
+)
+def test_the_edge_of_the_world_is_seen_from_5_and_a_half_patches(heading, last_seen, too_far):
+    assert seen(grid(), heading, *last_seen) == "wall"  # the world ends at -0.5 and 40.5
+    assert seen(grid(), heading, *too_far) is None
 
 
 def test_what_many_ants_see_equals_a_numpy_implementation():
@@ -130,12 +133,13 @@ def test_what_many_ants_see_equals_a_numpy_implementation():
     n_ants = 500
     x, y, heading = rng.uniform(-0.4, 39.4, n_ants), rng.uniform(-0.4, 29.4, n_ants), rng.uniform(0, 360, n_ants)
     obs = stale_obs(n_ants)
-    see(x, y, heading, world, 0.5, 11, obs)
+    for ant in range(n_ants):
+        see(ant, x[ant], y[ant], direction_of(heading[ant]), world, 0.5, 11, obs)
 
     reach = np.arange(1, 12) * 0.5
     columns = np.rint(x[:, None] + np.outer(np.sin(np.radians(heading)), reach)).astype(int)
     rows = np.rint(y[:, None] + np.outer(np.cos(np.radians(heading)), reach)).astype(int)
-    padded = np.pad(world, 10)  # free ground around the world
+    padded = np.pad(world, 10, constant_values=WALL)  # what lies outside counts as a wall
     on_ray = padded[rows + 10, columns + 10]
     first = on_ray[np.arange(n_ants), (on_ray != 0).argmax(axis=1)]  # 0 where the ray is empty
     assert set(first) == {0, WALL, FOOD}
@@ -150,7 +154,7 @@ def test_nest_pheromone_and_other_ants_are_invisible():
     state.y[0] -= 4.0  # ant 0 looks at the nest, at ant 1 in it and at a trail
     state.heading[:] = 0.0
     state.pheromone[:] = 60.0
-    with np.errstate(over="ignore"):  # uncompiled, the shuffle wraps with a warning
+    with quiet():
         begin_tick(state, tick_constants(config))
     assert state.is_nest[int(nest_y), int(nest_x)]
     assert state.obs[0, [WALL_AHEAD, FOOD_AHEAD, ON_NEST]].tolist() == [0, 0, 0]
@@ -172,10 +176,11 @@ COMPARED = {
 def smelled(field, heading, x=20.0, y=20.0):
     """The side that is strongest, as the one ant senses it: "left", "middle" or "right"."""
     obs = stale_obs(1)
-    compare_ahead(np.array([x]), np.array([y]), np.array([float(heading)]), field, SMELL_LEFT, obs)
+    places = places_ahead(x, y, float(heading), direction_of(float(heading)))
+    compare_ahead(0, places, field, SMELL_LEFT, obs)
     triple = obs[0, SMELL_LEFT : SMELL_LEFT + 3]
     assert sorted(triple) == [0, 0, 1], "not exactly one side"
-    assert set(np.delete(obs[0], [SMELL_LEFT, SMELL_LEFT + 1, SMELL_LEFT + 2])) == {7}, "other sensors were written"
+    assert set(np.delete(obs[0], [SMELL_LEFT, SMELL_LEFT + 1, SMELL_LEFT + 2])) == {STALE}, "other sensors were written"
     return ("left", "middle", "right")[int(triple.argmax())]
 
 
@@ -245,6 +250,16 @@ def test_patches_outside_the_world_read_0(heading, x, y, winner):
     assert smelled(np.full((41, 41), -1.0), heading, float(x), float(y)) == winner
 
 
+def test_the_repellent_is_compared_by_the_same_rule_in_columns_of_its_own():
+    state = body_world([(4, 3)], open_config(has_repellent=True))
+    state.repellent[5, 3] = 1.0
+    state.pheromone[5, 5] = 1.0
+    with quiet():
+        begin_tick(state, tick_constants(open_config(has_repellent=True)))
+    assert state.obs[0, SMELL_LEFT : SMELL_LEFT + 3].tolist() == [0, 0, 1]
+    assert state.obs[0, REPELLENT_LEFT : REPELLENT_LEFT + 3].tolist() == [1, 0, 0]
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     x=st.integers(-4, 164).map(lambda k: k / 4 + 0.01),
@@ -264,109 +279,7 @@ def test_the_comparison_equals_a_complex_number_implementation(x, y, heading, se
     assert smelled(field, heading, x, y) == (strongest[0] if len(strongest) == 1 else "middle")
 
 
-# Shuffle
-
-GAMMA, MASK = 0x9E3779B97F4A7C15, 2**64 - 1
-
-
-def splitmix64(state):
-    """SplitMix64 on Python's integers: the next state and output."""
-    state = (state + GAMMA) & MASK
-    bits = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-    bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & MASK
-    return state, bits ^ (bits >> 31)
-
-
-def shuffled(n, random):
-    order = np.arange(n, dtype=np.int64)
-    with np.errstate(over="ignore"):  # uncompiled, the 64-bit products wrap with a warning
-        shuffle(order, random)
-    return order.tolist()
-
-
-def generator(state):
-    return np.array([state], dtype=np.uint64)
-
-
-def test_the_python_splitmix64_gives_the_known_first_numbers_of_seed_1234567():
-    state, outputs = 1234567, []
-    for _ in range(3):
-        state, bits = splitmix64(state)
-        outputs.append(bits)
-    assert outputs == [6457827717110365317, 3203168211198807973, 9817491932198370423]
-
-
-@settings(deadline=None, max_examples=40)
-@given(n=st.integers(1, 40), state=st.integers(0, MASK))
-def test_a_shuffle_equals_fisher_yates_with_the_python_splitmix64(n, state):
-    expected, expected_state = list(range(n)), state
-    for i in range(n - 1, 0, -1):
-        expected_state, bits = splitmix64(expected_state)
-        j = bits % (i + 1)
-        expected[i], expected[j] = expected[j], expected[i]
-    random = generator(state)
-    assert shuffled(n, random) == expected
-    assert int(random[0]) == expected_state
-
-
-@settings(deadline=None, max_examples=40)
-@given(order=st.permutations(range(12)), state=st.integers(0, MASK))
-def test_a_shuffle_of_any_order_is_a_permutation(order, state):
-    array = np.array(order, dtype=np.int64)
-    with np.errstate(over="ignore"):
-        shuffle(array, generator(state))
-    assert sorted(array.tolist()) == list(range(12))
-
-
-def test_all_orders_of_three_ants_are_equally_frequent():
-    random = generator(2024)
-    counts = Counter(tuple(shuffled(3, random)) for _ in range(6000))
-    assert set(counts) == set(permutations(range(3)))
-    # 1,000 expected each, standard deviation 29; the sum of squares is chi-square with 5 degrees: 20.5 has p = 0.001.
-    assert sum((count - 1000) ** 2 / 1000 for count in counts.values()) < 20.5
-
-
-def test_the_state_advances_by_one_increment_per_drawn_number():
-    random = generator(5)
-    first = shuffled(15, random)
-    assert int(random[0]) == (5 + 14 * GAMMA) & MASK
-    assert shuffled(15, random) != first
-
-
-def test_two_colonies_with_equal_state_shuffle_equally():
-    one, other = generator(77), generator(77)
-    assert [shuffled(15, one) for _ in range(5)] == [shuffled(15, other) for _ in range(5)]
-    assert shuffled(15, generator(78)) != shuffled(15, generator(77))
-
-
 # Touch
-
-
-def body_world(positions, **settings):
-    """Ants at (x, y) in a 12 x 10 world without objects; `settings` replace any array."""
-    n_ants = len(positions)
-    world = SimpleNamespace(
-        x=np.array([float(x) for x, _ in positions]),
-        y=np.array([float(y) for _, y in positions]),
-        heading=np.zeros(n_ants),
-        food=np.zeros((10, 12), dtype=np.int64),
-        objects=np.zeros((10, 12), dtype=np.int8),
-        is_nest=np.zeros((10, 12), dtype=np.bool_),
-        is_carrying=np.zeros(n_ants, dtype=np.bool_),
-        food_mark=np.zeros(n_ants, dtype=np.int64),
-        nest_mark=np.zeros(n_ants, dtype=np.int64),
-        pheromone=np.zeros((10, 12)),
-        counts=np.zeros(len(COUNTS), dtype=np.int64),
-        obs=stale_obs(n_ants),
-    )
-    for name, values in settings.items():
-        getattr(world, name)[:] = values
-    return world
-
-
-def put_food(world, x, y, units):
-    world.food[y, x] = units
-    world.objects[y, x] = FOOD
 
 
 def feel(world, tick=9, order=None):
@@ -382,25 +295,21 @@ def feel(world, tick=9, order=None):
         world.is_carrying,
         world.food_mark,
         world.nest_mark,
-        world.counts,
+        world.events,
         world.obs,
     )
-    assert set(np.delete(world.obs, [NOCICEPTIVE, REWARD, ON_NEST], axis=1).ravel()) == {7}
+    assert set(np.delete(world.obs, [NOCICEPTIVE, REWARD, ON_NEST], axis=1).ravel()) == {STALE}
 
 
 def contact(world, ant=0):
     return {name: int(world.obs[ant, k]) for name, k in (("pain", NOCICEPTIVE), ("reward", REWARD), ("nest", ON_NEST))}
 
 
-def counted(world):
-    return dict(zip(COUNTS, world.counts.tolist(), strict=True))
-
-
 def test_an_ant_on_bare_ground_feels_nothing():
     world = body_world([(4, 3)])
     feel(world)
     assert contact(world) == {"pain": 0, "reward": 0, "nest": 0}
-    assert counted(world) == NO_COUNTS
+    assert counted(world) == NO_EVENTS
     assert (world.food_mark[0], world.nest_mark[0], world.is_carrying[0]) == (0, 0, False)
 
 
@@ -412,7 +321,7 @@ def test_a_free_ant_on_food_takes_one_unit_and_remembers_the_tick():
     assert world.food[3, 5] == 1
     assert world.objects[3, 5] == FOOD
     assert (world.food_mark[0], world.nest_mark[0], world.is_carrying[0]) == (31, 0, True)
-    assert counted(world) == NO_COUNTS | {"pick_ups": 1}
+    assert counted(world) == NO_EVENTS | {"pick_ups": 1}
 
 
 def test_a_loaded_ant_leaves_food_alone():
@@ -422,7 +331,7 @@ def test_a_loaded_ant_leaves_food_alone():
     assert contact(world)["reward"] == 0
     assert world.food[3, 4] == 2
     assert (world.food_mark[0], world.is_carrying[0]) == (5, True)
-    assert counted(world) == NO_COUNTS
+    assert counted(world) == NO_EVENTS
 
 
 def test_the_reward_is_felt_in_the_tick_of_the_pick_up_only():
@@ -445,7 +354,7 @@ def test_the_first_ant_in_order_gets_the_last_unit_and_the_patch_is_no_food_any_
     assert world.objects[3, 4] == 0
     assert np.flatnonzero(world.is_carrying).tolist() == [order[0]]
     assert np.flatnonzero(world.obs[:, REWARD]).tolist() == [order[0]]
-    assert counted(world) == NO_COUNTS | {"pick_ups": 1}
+    assert counted(world) == NO_EVENTS | {"pick_ups": 1}
 
 
 @pytest.mark.parametrize("is_loaded", [True, False])
@@ -455,7 +364,7 @@ def test_an_ant_on_the_nest_drops_its_food_and_remembers_the_tick(is_loaded):
     feel(world, tick=12)
     assert contact(world) == {"pain": 0, "reward": 0, "nest": 1}
     assert (world.food_mark[0], world.nest_mark[0], world.is_carrying[0]) == (5 * is_loaded, 12, False)
-    assert counted(world) == NO_COUNTS  # a return is credited when the ants act
+    assert counted(world) == NO_EVENTS  # a return is credited when the ants act
     assert world.food.sum() == 0
 
 
@@ -473,136 +382,17 @@ def test_a_wall_hurts_the_ants_on_it():
     world.objects[3, 4] = WALL
     feel(world)
     assert world.obs[:, NOCICEPTIVE].tolist() == [1, 0, 1]
-    assert counted(world) == NO_COUNTS | {"wall_contacts": 2}
+    assert counted(world) == NO_EVENTS | {"wall_contacts": 2}
+    assert world.events[:, N_WALL_CONTACTS].tolist() == [1, 0, 1]
 
 
-# Act
-
-
-def perform(world, actions, speed=1.0, deposit=60.0, has_deposit=True):
-    act(
-        np.array(actions, dtype=np.int64),
-        speed,
-        6.0,
-        deposit,
-        has_deposit,
-        world.x,
-        world.y,
-        world.heading,
-        world.food_mark,
-        world.nest_mark,
-        world.pheromone,
-        world.counts,
-    )
-
-
-def test_an_ant_turns_then_moves_then_deposits():
-    world = body_world([(4, 3.45)])
-    perform(world, [(RIGHT, 1, 1)])
-    radians = 6 * math.pi / 180
-    assert world.heading[0] == 6.0
-    assert world.x[0] == pytest.approx(4 + math.sin(radians), abs=1e-12)  # moved along the new heading
-    assert world.y[0] == pytest.approx(3.45 + math.cos(radians), abs=1e-12)
-    assert np.argwhere(world.pheromone).tolist() == [[4, 4]]  # [y, x] after the move
-    assert world.pheromone[4, 4] == 60.0
-    assert counted(world) == NO_COUNTS | {"turns": 1, "moves": 1, "deposits": 1}
-
-
-@pytest.mark.parametrize("turn", [STRAIGHT, LEFT, RIGHT])
-@pytest.mark.parametrize("move", [0, 1])
-@pytest.mark.parametrize("deposit", [0, 1])
-def test_every_action_is_done_alone_and_counted(turn, move, deposit):
-    world = body_world([(4, 3)])
-    world.heading[:] = 90.0
-    perform(world, [(turn, move, deposit)])
-    assert world.heading[0] == {STRAIGHT: 90.0, LEFT: 84.0, RIGHT: 96.0}[turn]
-    assert math.hypot(world.x[0] - 4, world.y[0] - 3) == pytest.approx(move, abs=1e-12)
-    assert world.pheromone.sum() == 60.0 * deposit
-    assert counted(world) == NO_COUNTS | {"turns": int(turn != STRAIGHT), "moves": move, "deposits": deposit}
-
-
-@pytest.mark.parametrize(("heading", "turn", "new"), [(3, LEFT, 357), (357, RIGHT, 3), (0, LEFT, 354), (354, RIGHT, 0)])
-def test_headings_wrap_at_north(heading, turn, new):
-    world = body_world([(4, 3)])
-    world.heading[:] = heading
-    perform(world, [(turn, 0, 0)])
-    assert world.heading[0] == new
-
-
-@pytest.mark.parametrize("turn", [LEFT, RIGHT])
-def test_sixty_turns_are_a_full_circle(turn):
-    world = body_world([(4, 3)])
-    world.heading[:] = 17.0
-    headings = set()
-    for _ in range(60):
-        perform(world, [(turn, 0, 0)])
-        headings.add(world.heading[0])
-    assert headings == {17 % 6 + 6 * k for k in range(60)}
-    assert world.heading[0] == 17.0
-
-
-@pytest.mark.parametrize("direction", COMPASS)
-def test_a_move_goes_one_speed_along_the_heading(direction):
-    world = body_world([(5, 4)])
-    world.heading[:] = direction
-    perform(world, [(STRAIGHT, 1, 0)], speed=0.6)
-    dx, dy = COMPASS[direction]
-    step = 0.6 / math.hypot(dx, dy)
-    assert (world.x[0], world.y[0]) == pytest.approx((5 + dx * step, 4 + dy * step), abs=1e-12)
-
-
-def test_ants_act_independently_and_deposits_on_one_patch_add_up():
-    world = body_world([(4, 3), (4, 3), (8, 6)])
-    perform(world, [(STRAIGHT, 0, 1), (LEFT, 0, 1), (RIGHT, 1, 0)], deposit=2.5)
-    assert world.heading.tolist() == [0.0, 354.0, 6.0]
-    assert np.argwhere(world.pheromone).tolist() == [[3, 4]]
-    assert world.pheromone[3, 4] == 5.0
-    assert counted(world) == NO_COUNTS | {"turns": 2, "moves": 1, "deposits": 2}
-
-
-def test_a_switched_off_deposit_neither_adds_nor_counts():
-    world = body_world([(4, 3)])
-    perform(world, [(LEFT, 1, 1)], has_deposit=False)
-    assert not world.pheromone.any()
-    assert counted(world) == NO_COUNTS | {"turns": 1, "moves": 1}
-
-
-@pytest.mark.parametrize(("heading", "x", "y"), [(0, 4, 9), (180, 4, 0), (90, 11, 3), (270, 0, 3)])
-def test_a_deposit_outside_the_world_is_lost_and_counted(heading, x, y):
-    world = body_world([(x, y)])
-    world.heading[:] = heading
-    perform(world, [(STRAIGHT, 1, 1)])
-    assert not world.pheromone.any()
-    assert counted(world) == NO_COUNTS | {"moves": 1, "deposits": 1}
-
-
-@pytest.mark.parametrize(
-    ("food_mark", "nest_mark", "is_credited"),
-    [
-        (3, 5, True),
-        (1, 2, True),
-        (5, 3, False),  # took food after its last visit
-        (5, 5, False),
-        (0, 5, False),  # nothing pending: 0 means none, so food of tick 0 is never credited
-        (0, 0, False),
-        (7, 0, False),
-    ],
-)
-def test_a_return_is_credited_once_if_the_nest_came_after_the_food(food_mark, nest_mark, is_credited):
-    world = body_world([(4, 3)], food_mark=food_mark, nest_mark=nest_mark)
-    perform(world, [(STRAIGHT, 0, 0)])
-    assert counted(world) == NO_COUNTS | {"food": int(is_credited)}
-    marks = (world.food_mark[0], world.nest_mark[0])
-    assert marks == ((0, 0) if is_credited else (food_mark, nest_mark))
-    perform(world, [(STRAIGHT, 0, 0)])
-    assert counted(world) == NO_COUNTS | {"food": int(is_credited)}
-
-
-# Clamp
-
-
-def test_ants_outside_the_rectangle_are_set_on_its_edge_and_others_stay():
-    x, y = np.array([1.9, 8.1, 4.0, 5.5, 2.0, -9.0]), np.array([5.0, 5.5, 2.9, 7.2, 7.0, 99.0])
-    clamp(x, y, 2.0, 8.0, 3.0, 7.0)
-    assert x.tolist() == [2.0, 8.0, 4.0, 5.5, 2.0, 2.0]
-    assert y.tolist() == [5.0, 5.5, 3.0, 7.0, 7.0, 7.0]
+def test_pick_ups_and_wall_contacts_are_counted_for_each_ant_and_add_up_over_ticks():
+    world = body_world([(4, 3), (5, 3), (6, 3)])
+    world.objects[3, 5] = WALL
+    for tick in range(3):
+        put_food(world, 6, 3, 1)
+        world.is_carrying[:] = False
+        feel(world, tick=tick + 1)
+    expected = np.zeros((3, N_EVENTS), dtype=int)
+    expected[1, N_WALL_CONTACTS] = expected[2, N_PICK_UPS] = 3
+    np.testing.assert_array_equal(world.events, expected)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from envs.types import make_config
+from envs.presets import make_config
 from experiments import process
 from experiments.ants import main
 from experiments.run import colony_responses, make_optimizer

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from envs.presets import PRESETS
 from experiments.ants import make_parser
 from experiments.config import (
     AntsConfig,
@@ -95,6 +96,10 @@ def test_shipped_configs_are_valid(name):
         ('[ga]\nreevaluate = "some"', "reevaluate='some'"),
         ("[enkf]\ngamma = 0.0", "gamma=0.0"),
         ("[brain]\nn_inputs = 12", "n_inputs=12"),
+        ('preset = "two_pheromones"', "env.has_repellent=True: an ant brain has the published 11 sensors"),
+        ('preset = "published_rules"', "env.observation='egocentric': .* it must be 'binary'"),
+        ('preset = "mazes"', "preset='mazes' is unknown, did you mean 'maze'"),
+        ("[env]\nobstacles = [[72, 73, 30, 31]]", r"obstacles=.* off all nest centres"),
         ("population = ", "not valid TOML"),
         ("population = 4\npopulation = 5", "not valid TOML"),
     ],
@@ -102,6 +107,13 @@ def test_shipped_configs_are_valid(name):
 def test_a_bad_file_is_refused_with_the_key_and_the_way_out(toml, text, message):
     with pytest.raises(ConfigError, match=message):
         load_config(toml(text), {})
+
+
+@pytest.mark.parametrize("preset", ["obstacles", "maze", "random_piles", "moving_food", "changing_food", "open"])
+def test_a_brain_can_be_evolved_in_any_world_with_the_published_body(toml, preset):
+    config = load_config(toml(f'preset = "{preset}"'), {})
+    assert config.env == PRESETS[preset]
+    assert load_config(toml(config_to_toml(config)), {}) == config
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -1,0 +1,32 @@
+"""The command `stigmergy`: one word per study or tool; the rest of the line belongs to it."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+
+COMMANDS = {
+    "ants": ("experiments.ants", "evolve ant colonies, or evaluate genomes"),
+    "digits": ("experiments.digits", "a liquid reads handwritten digits"),
+    "play": ("envs.play", "watch a colony in a window or in the terminal"),
+    "picture": ("experiments.picture", "draw a colony at one tick"),
+    "video": ("experiments.video", "film a colony"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one of the commands; returns its exit code, 64 for an unknown one."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        lines = [f"  {name:9s} {text}" for name, (_, text) in COMMANDS.items()]
+        sys.stdout.write("\n".join(["usage: stigmergy COMMAND [--help] ...", "", *lines, ""]))
+        return 0
+    if words[0] not in COMMANDS:
+        nearest = difflib.get_close_matches(words[0], COMMANDS, n=1)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(COMMANDS)}."
+        sys.stderr.write(f"stigmergy: unknown command {words[0]!r}, {hint}\n")
+        return 64
+    module = importlib.import_module(COMMANDS[words[0]][0])
+    return int(module.main(words[1:]))
