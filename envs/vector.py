@@ -156,13 +156,13 @@ class AntForagingVectorEnv(VectorEnv[Any, Any, Any]):
             return None
         return tuple(render_frame(self.state(k), self.config) for k in range(self.num_envs))
 
-    @property
-    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override,misc]
+    @property  # type: ignore[misc]
+    def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """Generator of every colony."""
         return tuple(generator for generator, _ in self._generators)
 
     @property
-    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override,misc]
+    def np_random_seed(self) -> tuple[int, ...]:  # type: ignore[override]
         """Seed of the generator of every colony."""
         return tuple(seed for _, seed in self._generators)
 
