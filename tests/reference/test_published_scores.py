@@ -55,8 +55,10 @@ def test_published_colonies_forage_as_published_over_100_seeds(published_genome,
 @pytest.mark.parametrize("switch", ["has_pheromone_sense", "has_pheromone_deposit"])
 def test_foraging_breaks_down_without_pheromone(published_genome, switch):
     # published: 0.67 ± 0.93 with the pathway impaired, 128.6 ± 9.6 intact
-    food = scores(*published_genome(1600, 30), n_seeds=3, **{switch: False})[:, MEASURES.index("food")]
-    assert food.mean() < 20
+    genome, brain = published_genome(1600, 30)
+    brain = dataclasses.replace(brain, engine="numba")
+    food = scores(genome, brain, n_seeds=10, **{switch: False})[:, MEASURES.index("food")]
+    assert food.mean() < 15
 
 
 def test_the_visual_only_colony_forages_with_its_smell_silenced_and_fails_with_it(published_ants):
@@ -64,8 +66,9 @@ def test_the_visual_only_colony_forages_with_its_smell_silenced_and_fails_with_i
     genomes, n_hidden = load_published_genomes(path)
     with np.load(path) as data:
         best = int(np.argmax(data["fitness"]))
-    food = functools.partial(scores, genomes[best], AntBrainConfig(n_hidden=n_hidden), n_seeds=3)
+    brain = AntBrainConfig(n_hidden=n_hidden, engine="numba")
+    food = functools.partial(scores, genomes[best], brain, n_seeds=10)
     column = MEASURES.index("food")
     silenced = food(has_pheromone_sense=False)[:, column]
     assert silenced.mean() > 75  # published: 97.2 ± 6.0, spread of single genomes in the benchmark 95 to 107
-    assert food()[:, column].mean() < 25
+    assert food()[:, column].mean() < 20
