@@ -7,6 +7,9 @@ with PettingZoo.
 >>> ants = envs.parallel_env(n_ants=30)  # PettingZoo
 """
 
+import envs.kernel_cache  # noqa: F401  (before Numba is used)
+
+# isort: split
 import importlib.util
 from typing import Any
 
@@ -25,7 +28,9 @@ _NAMES = {
 }
 
 
-def parallel_env(preset: str = "published_test", render_mode: str | None = None, **overrides: Any) -> Any:
+def parallel_env(
+    preset: str | ForagingConfig = "published_test", render_mode: str | None = None, **overrides: Any
+) -> Any:
     """The colony as a PettingZoo `ParallelEnv`, one agent per ant; see `envs.parallel.AntForagingParallelEnv`.
 
     Raises
@@ -36,7 +41,7 @@ def parallel_env(preset: str = "published_test", render_mode: str | None = None,
     if importlib.util.find_spec("pettingzoo") is None:
         from gymnasium.error import DependencyNotInstalled
 
-        raise DependencyNotInstalled("parallel_env needs PettingZoo: pip install 'stigmergy[multiagent]'")
+        raise DependencyNotInstalled("parallel_env needs PettingZoo: pip install -e '.[multiagent]'")
     from envs.parallel import AntForagingParallelEnv
 
     return AntForagingParallelEnv(preset, render_mode, **overrides)

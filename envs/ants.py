@@ -303,7 +303,8 @@ def put(field, x, y, deposit, amount):
         return 0
     row, column = patch_of(y), patch_of(x)
     if 0 <= row < field.shape[0] and 0 <= column < field.shape[1]:
-        field[row, column] += amount * deposit
+        # In 64 bits, then rounded: the same with and without compilation.
+        field[row, column] = field.dtype.type(float(field[row, column]) + amount * deposit)
     return 1
 
 

@@ -32,9 +32,12 @@ def checked_type(name: str, value: Any, default: Any, item: tuple[Any, ...] | No
     ------
     ValueError : another type; names the field and the value.
     """
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
     is_list = isinstance(value, Sequence) and not isinstance(value, str)
     if item is not None:
-        is_valid, rule = is_list, f"a list of {len(item)} numbers each"
+        is_valid = is_list and all(isinstance(entry, Sequence | np.ndarray) for entry in value)
+        rule = f"a list of items of {len(item)} numbers each"
         if is_valid:
             return tuple(checked_type(name, entry, item) for entry in value)
     elif isinstance(default, str):

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 
 import numpy as np
 
 from envs.checks import checked_type, require
 from envs.types import ACTIONS, BINARY, EGOCENTRIC, GRADED, N_ACTIONS, N_SENSORS, OBSERVATIONS, SENSORS, TickConstants
-from envs.walls import MIN_CORRIDOR, blocked_pile, cut_off_food, disc, fixed_walls, pile_candidates, ring_patches
+from envs.walls import (
+    MIN_CORRIDOR,
+    blocked_pile,
+    cut_off_food,
+    disc,
+    fixed_walls,
+    ground,
+    pile_candidates,
+    ring_patches,
+)
 
 # What an item of a list looks like; the lists may have any length.
 _POINT, _RECTANGLE, _POLAR = (0, 0), (0, 0, 0, 0), (0.0, 0.0)
@@ -45,7 +55,7 @@ class ForagingConfig:
     maze: tuple[int, int] = (0, 0)  # columns and rows of a random maze in the arena, drawn per episode; (0, 0): none
     nest_x: tuple[int, int] = (72, 85)  # nest centre, drawn per episode, inclusive
     nest_y: tuple[int, int] = (18, 35)  # the same for y
-    nest_radius: float = 3.0  # patches closer than this to the centre are nest
+    nest_radius: float = 3.0  # patches closer than this to the centre are nest, > 0
     # Food
     piles: tuple[tuple[int, int], ...] = field(default=((65, 53), (65, 6), (96, 30)), metadata={"item": _POINT})
     n_random_piles: int = 0  # piles at places drawn per episode, apart from each other where there is room, >= 0
@@ -53,12 +63,12 @@ class ForagingConfig:
     pile_radius: float = 3.0  # patches closer than this to a pile centre have food
     food_per_patch: int = 2  # food units on each pile patch, >= 0
     food_surplus: int = 0  # up to this many more on each pile patch, drawn per episode, >= 0
-    n_scattered: int = 2  # single-unit patches between the piles, >= 0
+    n_scattered: int = 2  # single-unit patches between the piles, >= 0, where ants can walk
     scatter_centre: tuple[int, int] = (82, 30)  # x, y
     scatter_range: tuple[float, float] = (10.0, 18.0)  # distance to `scatter_centre`, exclusive
     crawl_period: int = 0  # ticks between random steps of every food patch; 0: food lies still
-    growth_period: int = 0  # ticks until a unit grows on a random pile patch that is not full; 0: never
-    rot_period: int = 0  # ticks until a random unit on the ground is lost; 0: never
+    growth_period: int = 0  # ticks until a unit grows on a random pile patch, if it is not full; 0: never
+    rot_period: int = 0  # ticks until a unit of a random patch of food is lost; 0: never
     # Body
     speed: float = 1.0  # patches per move
     turn_deg: float = 6.0  # degrees per turn, the largest one of a continuous action
@@ -107,7 +117,7 @@ class ForagingConfig:
             require(getattr(self, name) >= 1, self, name, ">= 1")
         for name in _NOT_NEGATIVE:
             require(getattr(self, name) >= 0, self, name, ">= 0")
-        for name in ("ray_step", "smell_scale"):
+        for name in ("ray_step", "smell_scale", "nest_radius"):
             require(getattr(self, name) > 0, self, name, "> 0")
         # Bounds that no study needs to cross, so that a slip of the keyboard does not fill the memory.
         for name, high in _HIGHEST:
@@ -129,6 +139,8 @@ class ForagingConfig:
             require(len(self.smell_points) > 0, self, "smell_points", "at least one point for egocentric ants")
 
     def _check_arena(self) -> None:
+        most = 2 * 10**7  # patches; a world of these takes about 1 GB
+        require(self.width * self.height <= most, self, "width", f"at most {most} / height={self.height}")
         x_min, x_max, y_min, y_max = self.arena
         inside = 0 <= x_min < x_max < self.width and 0 <= y_min < y_max < self.height
         require(inside, self, "arena", f"x_min < x_max < width={self.width} and y_min < y_max < height={self.height}")
@@ -136,6 +148,8 @@ class ForagingConfig:
         require(self.wall_margin >= low, self, "wall_margin", f">= {low}" + " with a border" * low)
         x_low, x_high, y_low, y_high = self.walkable
         require(x_low < x_high and y_low < y_high, self, "arena", "large enough to leave ground within its walls")
+        reach = max(self.width, self.height)
+        require(self.nest_radius <= reach, self, "nest_radius", f"<= {reach}, the size of the world")
         for name, low, high in (("nest_x", x_low, x_high), ("nest_y", y_low, y_high)):
             first, last = getattr(self, name)
             require(low <= first <= last <= high, self, name, f"an interval within [{low}, {high}], the walkable area")
@@ -176,12 +190,21 @@ class ForagingConfig:
             nest_x, nest_y = (min(max(c, low), high) for c, (low, high) in ((x, self.nest_x), (y, self.nest_y)))
             is_apart = math.hypot(x - nest_x, y - nest_y) >= self.pile_radius
             require(is_apart, self, "piles", f"away from all nest centres, x in {self.nest_x} and y in {self.nest_y}")
+        low, high = self.scatter_range
+        require(0.0 <= low <= high, self, "scatter_range", "two distances, the smaller one first")
+        has_sites = bool(self.piles) or self.n_random_piles > 0
+        require(self.growth_period == 0 or has_sites, self, "growth_period", "0 in a world without piles")
         if self.obstacles:
             pile = blocked_pile(self)
             require(pile is None, self, "piles", f"off the obstacles, but {pile} is on one")
             cut_off = cut_off_food(self)
             rule = f"walls that leave a way from every nest to all food, but there is none to {cut_off}"
             require(cut_off is None, self, "obstacles", rule)
+        empty = next((pile for pile in self.piles if not self.pile_patches([pile])), None)
+        rule = (
+            f"where ants can walk, within {self.walkable}: no patch of {empty} with pile_radius={self.pile_radius} is"
+        )
+        require(empty is None, self, "piles", rule)
         if self.n_random_piles:
             is_far = self.random_pile_distance >= self.pile_radius
             require(is_far, self, "random_pile_distance", f">= pile_radius={self.pile_radius}")
@@ -198,7 +221,7 @@ class ForagingConfig:
 
     def _n_free_in_ring(self) -> int:
         """Patches that can hold scattered food whatever the nest: in the ring, reachable, no pile, no nest centre."""
-        is_ring = ring_patches(self)
+        is_ring = ring_patches(self) & ground(self)
         for x, y in self.pile_patches():
             is_ring[y, x] = False
         nest = np.s_[self.nest_y[0] : self.nest_y[1] + 1, self.nest_x[0] : self.nest_x[1] + 1]
@@ -218,6 +241,11 @@ class ForagingConfig:
         return bool(self.obstacles) or self.maze != (0, 0)
 
     @property
+    def n_ray_points(self) -> int:
+        """Points of the visual ray, `ray_step` apart."""
+        return math.floor(self.view / self.ray_step + 1e-9) + 1  # 0.3 / 0.1 is 2.9999…
+
+    @property
     def n_sensors(self) -> int:
         """Columns of a binary or graded observation."""
         return len(SENSORS) if self.has_repellent else N_SENSORS
@@ -233,13 +261,13 @@ class ForagingConfig:
         n_patches = len(self.pile_patches()) + self.n_random_piles * len(disc(self.pile_radius))
         return n_patches * self.food_per_patch + self.n_scattered
 
-    def pile_patches(self) -> set[tuple[int, int]]:
-        """Patches (x, y) of the piles at fixed places, as far as ants can walk there."""
+    def pile_patches(self, piles: Sequence[tuple[int, int]] | None = None) -> set[tuple[int, int]]:
+        """Patches (x, y) of some, or of all, piles at fixed places, as far as ants can walk there."""
         is_wall = fixed_walls(self)
         x_low, x_high, y_low, y_high = self.walkable
         return {
             (pile_x + dx, pile_y + dy)
-            for pile_x, pile_y in self.piles
+            for pile_x, pile_y in (self.piles if piles is None else piles)
             for dx, dy in disc(self.pile_radius)
             if x_low <= pile_x + dx <= x_high
             and y_low <= pile_y + dy <= y_high
@@ -249,7 +277,6 @@ class ForagingConfig:
 
 _NOT_NEGATIVE = (
     "departure_interval",
-    "nest_radius",
     "n_random_piles",
     "pile_radius",
     "food_per_patch",
@@ -289,11 +316,13 @@ _HIGHEST = (
     ("height", 10**4),
     ("nest_radius", 10**4),
     ("pile_radius", 10**3),
-    ("n_random_piles", 10**4),
+    ("n_random_piles", 10**3),
     ("food_per_patch", 10**6),
     ("food_surplus", 10**6),
     ("speed", 10**4),
+    ("turn_deg", 10**4),
     ("view", 10**4),
+    ("ray_step", 10**4),
 )
 
 
@@ -309,7 +338,7 @@ def tick_constants(config: ForagingConfig) -> TickConstants:
         speed=config.speed,
         n_substeps=max(1, math.ceil(2.0 * config.speed)),  # at most half a patch each: no wall is jumped over
         turn_deg=config.turn_deg,
-        n_ray_points=math.floor(config.view / config.ray_step + 1e-9) + 1,  # 0.3 / 0.1 is 2.9999…
+        n_ray_points=config.n_ray_points,
         ray_step=config.ray_step,
         smell_angles=np.ascontiguousarray(points[:, 0]),
         smell_distances=np.ascontiguousarray(points[:, 1]),

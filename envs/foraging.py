@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
-from envs.config import tick_constants
+from envs.config import ForagingConfig, tick_constants
 from envs.dynamics import begin_tick, step_state
 from envs.generators import initial_state
 from envs.presets import make_config
@@ -68,7 +68,8 @@ class AntForagingEnv(gymnasium.Env[Any, Any]):
 
     Parameters
     ----------
-    preset : one of `envs.PRESETS`; "published_test" (2 food units per pile patch, 152 in all) unless given
+    preset : one of `envs.PRESETS`, or a `envs.ForagingConfig`; "published_test" (2 food units per pile patch, 152 in
+        all) unless given
     render_mode : None, "rgb_array", "human" or "ansi"
     **overrides : any field of `envs.ForagingConfig`, e.g. ``n_ants=30``
 
@@ -79,7 +80,9 @@ class AntForagingEnv(gymnasium.Env[Any, Any]):
 
     metadata = {"render_modes": ["human", "rgb_array", "ansi"], "render_fps": 20}  # noqa: RUF012  (Gymnasium's contract)
 
-    def __init__(self, preset: str = "published_test", render_mode: str | None = None, **overrides: Any):
+    def __init__(
+        self, preset: str | ForagingConfig = "published_test", render_mode: str | None = None, **overrides: Any
+    ):
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
             known = ", ".join(repr(mode) for mode in self.metadata["render_modes"])
             raise ValueError(f"render_mode={render_mode!r} is not supported: use None or one of {known}.")

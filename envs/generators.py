@@ -19,7 +19,7 @@ from envs.types import (
     ForagingState,
     IntArray,
 )
-from envs.walls import disc, fixed_walls, maze_walls, pile_candidates, ring_patches
+from envs.walls import disc, fixed_walls, ground, maze_walls, pile_candidates, ring_patches
 
 
 def initial_state(config: ForagingConfig, rng: np.random.Generator) -> ForagingState:
@@ -33,6 +33,7 @@ def initial_state(config: ForagingConfig, rng: np.random.Generator) -> ForagingS
     nest_column = int(rng.integers(config.nest_x[0], config.nest_x[1] + 1))
     nest_row = int(rng.integers(config.nest_y[0], config.nest_y[1] + 1))
     distance = np.hypot(columns - nest_column, rows - nest_row)
+    strongest_scent = max(200.0, np.hypot(config.width, config.height))  # 200 is the published number
 
     random_piles = _draw_piles(config, rng, distance)
     objects = np.where(_draw_walls(config, rng, [(nest_column, nest_row), *random_piles]), WALL, 0).astype(np.int8)
@@ -62,7 +63,7 @@ def initial_state(config: ForagingConfig, rng: np.random.Generator) -> ForagingS
         objects=objects,
         nest=np.array([nest_column, nest_row], dtype=np.float64),
         is_nest=is_ground & ~is_site & (distance < config.nest_radius),
-        nest_scent=np.where(is_ground, 200.0 - distance, 0.0),
+        nest_scent=np.where(is_ground, strongest_scent - distance, 0.0),
         pheromone=np.zeros(shape, dtype=number),
         repellent=np.zeros(shape if config.has_repellent else (0, 0), dtype=number),
         obs=np.zeros((n_ants, config.n_sensors), dtype=np.int8),
@@ -84,19 +85,32 @@ def n_features(config: ForagingConfig) -> int:
 
 
 def _draw_piles(config: ForagingConfig, rng: np.random.Generator, nest_distance: FloatArray) -> list[tuple[int, int]]:
-    """Centres (x, y) of the random piles: far enough from the nest, and apart from each other where there is room."""
+    """Centres (x, y) of the random piles: far from the nest, and apart from all other piles where there is room."""
     if config.n_random_piles == 0:
         return []
-    columns, rows = np.meshgrid(np.arange(config.width), np.arange(config.height))
-    is_candidate = pile_candidates(config) & (nest_distance >= config.random_pile_distance)
-    is_apart = is_candidate.copy()
-    centres = []
+    candidates = rng.permutation(
+        np.flatnonzero(pile_candidates(config) & (nest_distance >= config.random_pile_distance))
+    )
+    is_apart = np.ones(nest_distance.shape, dtype=np.bool_)
+    for x, y in config.piles:
+        _mark_near(is_apart, x, y, config.pile_radius)
+    centres: list[tuple[int, int]] = []
+    upcoming = iter(candidates.tolist())
     for _ in range(config.n_random_piles):
-        patch = int(rng.choice(np.flatnonzero(is_apart if is_apart.any() else is_candidate)))
+        patch = next((patch for patch in upcoming if is_apart.flat[patch]), None)
+        if patch is None:  # no room is left: piles overlap
+            patch = int(rng.choice(candidates))
         y, x = divmod(patch, config.width)
-        is_apart &= np.hypot(columns - x, rows - y) >= 2.0 * config.pile_radius
+        _mark_near(is_apart, x, y, config.pile_radius)
         centres.append((x, y))
     return centres
+
+
+def _mark_near(is_apart: BoolArray, x: int, y: int, radius: float) -> None:
+    """Take out the centres whose piles would overlap with the one at (x, y)."""
+    for dx, dy in disc(2.0 * radius):
+        if 0 <= y + dy < is_apart.shape[0] and 0 <= x + dx < is_apart.shape[1]:
+            is_apart[y + dy, x + dx] = False
 
 
 def _draw_walls(config: ForagingConfig, rng: np.random.Generator, places: list[tuple[int, int]]) -> BoolArray:
@@ -105,12 +119,11 @@ def _draw_walls(config: ForagingConfig, rng: np.random.Generator, places: list[t
     if config.maze == (0, 0):
         return is_fixed
     is_inner = maze_walls(config, rng)
+    columns, rows = np.meshgrid(np.arange(config.width), np.arange(config.height))
     for k, (x, y) in enumerate([*places, *config.piles]):
         # A clearing of less than two patches could be closed in by the walls it stands in.
-        for dx, dy in disc(max(config.pile_radius if k else config.nest_radius, 2.0)):
-            row, column = y + dy, x + dx
-            if 0 <= row < config.height and 0 <= column < config.width:
-                is_inner[row, column] = False
+        radius = max(config.pile_radius if k else config.nest_radius, 2.0)
+        is_inner &= np.hypot(columns - x, rows - y) >= radius
     return is_fixed | is_inner
 
 
@@ -137,5 +150,18 @@ def _place_food(
     if config.n_scattered:
         is_candidate = ring_patches(config) & is_free & (food == 0)
         is_candidate[start] = False
-        food.flat[rng.choice(np.flatnonzero(is_candidate), size=config.n_scattered, replace=False)] = 1
+        chosen = rng.choice(np.flatnonzero(is_candidate), size=config.n_scattered, replace=False)
+        food.flat[_within_reach(chosen, is_candidate & ground(config), rng)] = 1
     return food, pile_sites
+
+
+def _within_reach(chosen: IntArray, is_reachable: BoolArray, rng: np.random.Generator) -> IntArray:
+    """Flat indices with those that ants cannot reach replaced by free ones that they can.
+
+    Drawn first as published, where 3 worlds of 100 have a unit beyond the walkable area.
+    """
+    is_kept = is_reachable.ravel()[chosen]
+    if is_kept.all():
+        return chosen
+    free = np.setdiff1d(np.flatnonzero(is_reachable), chosen)
+    return np.concatenate([chosen[is_kept], rng.choice(free, size=np.count_nonzero(~is_kept), replace=False)])

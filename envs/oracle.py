@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
+from gymnasium.error import ResetNeeded
 
 from envs.foraging import AntForagingEnv
 from envs.types import LEFT, MOVE, RIGHT, TURN, WALL, BoolArray, FloatArray, ForagingState, IntArray
 
 _FAR = np.iinfo(np.int64).max
+_MOST_WAYS = 200
 
 
 class OracleAnts:
@@ -30,7 +33,8 @@ class OracleAnts:
     def act(self, obs: Any) -> Any:
         """(n_ants, n_parts) codes or numbers; `obs` is not looked at."""
         state = self._env.state
-        assert state is not None
+        if state is None:
+            raise ResetNeeded("the oracle was asked before the first reset. Call env.reset() first.")
         self._choose_targets(state)
         goal_x, goal_y = self._goals(state)
         config = self._env.config
@@ -83,6 +87,8 @@ class OracleAnts:
     def _next_place(self, state: ForagingState, goal: int, x: float, y: float) -> tuple[float, float]:
         """The next patch on a shortest way to a patch."""
         if goal not in self._ways:
+            if len(self._ways) >= _MOST_WAYS:  # food that crawls has ever new places
+                self._ways.clear()
             x_low, x_high, y_low, y_high = self._env.config.walkable
             is_free = np.zeros(state.objects.shape, dtype=np.bool_)
             is_free[y_low : y_high + 1, x_low : x_high + 1] = True
@@ -90,13 +96,18 @@ class OracleAnts:
         steps = self._ways[goal]
         row, column = int(np.floor(y + 0.5)), int(np.floor(x + 0.5))
         near = [(row + dy, column + dx) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
-        near = [(r, c) for r, c in near if steps[row, c] < _FAR and steps[r, column] < _FAR]  # not across corners
-        best = min(near, key=lambda place: (steps[place], np.hypot(place[0] - y, place[1] - x)), default=(row, column))
+        # Indices are those of the padded grid, whose rim is out of reach; not across corners.
+        near = [(r, c) for r, c in near if steps[r + 1, c + 1] < _FAR and steps[r + 1, column + 1] < _FAR]
+
+        def rank(place: tuple[int, int]) -> tuple[int, float]:
+            return int(steps[place[0] + 1, place[1] + 1]), math.hypot(place[0] - y, place[1] - x)
+
+        best = min(near, key=rank, default=(row, column))
         return float(best[1]), float(best[0])
 
 
 def _steps_to(goal: int, is_free: BoolArray) -> IntArray:
-    """(height, width) steps up, down, left and right to a patch; `_FAR` where there is no way."""
+    """Steps up, down, left and right to a patch, `_FAR` where there is no way; with a rim, (height + 2, width + 2)."""
     height, width = is_free.shape
     padded = np.pad(is_free, 1).ravel()
     steps = np.full(len(padded), _FAR)
@@ -108,4 +119,4 @@ def _steps_to(goal: int, is_free: BoolArray) -> IntArray:
         near = np.concatenate([front + step for step in (1, -1, width + 2, -width - 2)])
         front = np.unique(near[padded[near]])
         n_steps += 1
-    return steps.reshape(height + 2, width + 2)[1:-1, 1:-1]
+    return steps.reshape(height + 2, width + 2)

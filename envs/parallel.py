@@ -10,6 +10,7 @@ from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
+from envs.config import ForagingConfig
 from envs.foraging import AntForagingEnv
 from envs.spaces import Observation, action_space, observation_space
 from envs.types import WALL
@@ -37,7 +38,9 @@ class AntForagingParallelEnv(ParallelEnv[str, Any, Any]):
         "is_parallelizable": True,
     }
 
-    def __init__(self, preset: str = "published_test", render_mode: str | None = None, **overrides: Any):
+    def __init__(
+        self, preset: str | ForagingConfig = "published_test", render_mode: str | None = None, **overrides: Any
+    ):
         self.colony = AntForagingEnv(preset, render_mode, **overrides)
         config = self.colony.config
         self.render_mode = render_mode
@@ -91,6 +94,8 @@ class AntForagingParallelEnv(ParallelEnv[str, Any, Any]):
             if self.colony.state is not None:
                 return {}, {}, {}, {}, {}  # PettingZoo's convention after the end
             raise ResetNeeded("AntForaging: step was called before the first reset. Call env.reset() first.")
+        if not isinstance(actions, dict):
+            raise ValueError(f"actions={actions!r} is not allowed: it must be a dictionary with an action per agent.")
         if actions.keys() != set(self.agents):
             odd = sorted(str(agent) for agent in actions.keys() ^ set(self.agents))[:3]
             raise ValueError(f"actions must be given for each of {len(self.agents)} agents; missing or unknown: {odd}.")

@@ -111,6 +111,9 @@ class TerminalViewer:
 class LinesViewer:
     """A line every 100 ticks, as fast as possible."""
 
+    def __init__(self) -> None:
+        self._last_tick = -1
+
     def show(self, env: AntForagingEnv) -> bool:
         info = env.measures()
         if info["ticks"] % _TICKS_PER_LINE == 0:
@@ -119,6 +122,9 @@ class LinesViewer:
 
     def end(self, env: AntForagingEnv) -> None:
         info = env.measures()
+        if info["ticks"] == self._last_tick:
+            return
+        self._last_tick = info["ticks"]
         sys.stdout.write(f"tick {info['ticks']:6d}  food {info['food']:5d}  fitness {info['fitness']:10.1f}\n")
         sys.stdout.flush()
 
@@ -169,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--seed and --speed must be >= 0, --episodes >= 1")
     policy, preset = options["policy"], options["preset"]
     try:
-        env = AntForagingEnv(preset, **(policy_settings(policy, preset) | overrides))
+        env = AntForagingEnv(preset, **(policy_settings(policy) | overrides))
         with _compiling():
             obs, _ = env.reset(seed=0)
             env.step(make_policy(policy, env).act(obs))
@@ -228,7 +234,7 @@ def _value(text: str) -> Any:
     """A number, list or truth value as Python writes it; anything else is text."""
     try:
         return ast.literal_eval({"true": "True", "false": "False"}.get(text, text))
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError):
         return text
 
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from envs.config import ForagingConfig
-from envs.foraging import AntForagingEnv
 from envs.oracle import OracleAnts
-from envs.presets import make_config, nearest_name
+from envs.presets import nearest_name
 from envs.types import (
+    ACTION_SIZES,
     DEPOSIT,
     FOOD_AHEAD,
     LEFT,
@@ -47,30 +47,34 @@ class Policy(Protocol):
         ...
 
 
-def policy_settings(name: str, preset: str = "published_test") -> dict[str, Any]:
+def policy_settings(name: str) -> dict[str, Any]:
     """World settings a policy needs on top of a preset; for "rule" its eyes, nose, turns and pheromone.
 
     The preset "published_rules" has them already: there the rules reproduce the published benchmark of rule-based ants.
 
     Raises
     ------
-    ValueError : unknown policy or preset; the nearest name is offered.
+    ValueError : unknown policy; the nearest name is offered.
     """
     if name not in POLICIES:
         raise ValueError(f"unknown policy {name!r}{nearest_name(name, POLICIES)}")
-    make_config(preset)
     if name == "rule":
         return {"observation": "egocentric", "action": "continuous", "turn_deg": 180.0, "pheromone_period": 1}
     return {}
 
 
-def make_policy(name: str, env: AntForagingEnv, seed: int = 0) -> Policy:
+def make_policy(name: str, env: Any, seed: int = 0) -> Policy:
     """A policy for a world that was just reset.
+
+    Parameters
+    ----------
+    env : AntForagingEnv, also in wrappers
 
     Raises
     ------
     ValueError : unknown policy, or a world that does not offer what the policy needs (see `policy_settings`).
     """
+    env = env.unwrapped
     if name == "random":
         return RandomAnts(env.config, seed)
     if name == "reactive":
@@ -92,7 +96,7 @@ class RandomAnts:
 
     def act(self, obs: Any) -> Any:
         """(n_ants, n_parts) codes or numbers; `obs` is not looked at."""
-        high = np.array([3, 2, 2, 2][: self._shape[1]])
+        high = np.array(ACTION_SIZES[: self._shape[1]])
         if self._is_discrete:
             return self._rng.integers(0, high, self._shape)
         actions = self._rng.random(self._shape)
@@ -167,7 +171,13 @@ class RuleAnts:
         if not (is_fit and has_nose):
             raise ValueError(
                 "rule-based ants need observation='egocentric', action='continuous', turn_deg=180 and the default "
-                "smell_points: AntForagingEnv(preset, **policy_settings('rule', preset))."
+                "smell_points: AntForagingEnv(preset, **policy_settings('rule'))."
+            )
+        self._reach = (config.speed + 0.5) / config.ray_step  # points of the ray within a step
+        if self._reach >= config.n_ray_points:
+            raise ValueError(
+                f"rule-based ants need to see farther than a step of speed={config.speed}, not view={config.view}: "
+                "raise view, or lower speed."
             )
         self._rng = np.random.default_rng(seed)
         self._config = config
@@ -196,10 +206,8 @@ class RuleAnts:
         return actions
 
     def _is_at_edge(self, nearness: Any) -> Any:
-        """Whether the next step would touch a wall or the edge of the walkable area."""
-        n_points = math.floor(self._config.view / self._config.ray_step + 1e-9) + 1
-        reach = (self._config.wall_margin + self._config.speed) / self._config.ray_step
-        return nearness > 1.0 - reach / n_points
+        """Whether a step straight ahead would touch a wall or the edge of the world."""
+        return nearness > 1.0 - self._reach / self._config.n_ray_points
 
 
 def _uphill(smells: Any) -> Any:
@@ -215,7 +223,7 @@ class Limit(NamedTuple):
     ticks: int  # to bring everything home
 
 
-def food_limit(state: ForagingState, config: ForagingConfig) -> Limit:
+def food_limit(state: ForagingState | None, config: ForagingConfig) -> Limit:
     """Physical limit of a world: ants that know everything, walk in straight lines and turn at once.
 
     A unit costs the way from the nest to its patch and back. An ant touches a patch when it is at most sqrt(1/2) from
@@ -224,13 +232,27 @@ def food_limit(state: ForagingState, config: ForagingConfig) -> Limit:
 
     Parameters
     ----------
-    state : of a world that was just reset; food that grows is not foreseen
+    state : of a world that was just reset
+
+    Returns
+    -------
+    Limit; `ticks` is 0 if ants cannot move, or if there is nothing to bring home
+
+    Raises
+    ------
+    ValueError : a world before its first reset, or one in which food crawls or grows: it has no such limit.
     """
+    if state is None:
+        raise ValueError("food_limit needs the state of a world: call env.reset() first.")
+    for name in ("crawl_period", "growth_period"):
+        if getattr(config, name) > 0:
+            raise ValueError(f"{name}={getattr(config, name)}: where food crawls or grows there is no such limit.")
     rows, columns = np.nonzero(state.food)
     ways = np.hypot(columns - state.nest[0], rows - state.nest[1]) - config.nest_radius - math.sqrt(2.0)
     ways = np.repeat(np.maximum(ways, 0.0), state.food[rows, columns])
-    if config.speed == 0.0:
+    # Slower ants than this would not get anywhere in the longest episode.
+    if config.speed < 1e-12 or not len(ways):
         return Limit(0, 0)
     trips = np.cumsum(np.sort(2.0 * ways / config.speed))
     food = int(np.searchsorted(trips, config.n_ants * config.n_ticks, side="right"))
-    return Limit(food, math.ceil(trips[-1] / config.n_ants) if len(trips) else 0)
+    return Limit(food, math.ceil(trips[-1] / config.n_ants))

@@ -68,20 +68,20 @@ PRESETS = {
 }
 
 
-def make_config(preset: str = "published_test", **overrides: Any) -> ForagingConfig:
-    """Config of a preset with single fields replaced.
+def make_config(preset: str | ForagingConfig = "published_test", **overrides: Any) -> ForagingConfig:
+    """Config of a preset, or a given one, with single fields replaced.
 
     Raises
     ------
     ValueError : unknown preset or field (the nearest name is offered), or a value outside its range.
     """
-    if preset not in PRESETS:
-        raise ValueError(f"unknown preset {preset!r}{nearest_name(preset, PRESETS)}")
+    if not isinstance(preset, ForagingConfig) and not (isinstance(preset, str) and preset in PRESETS):
+        raise ValueError(f"unknown preset {preset!r}{nearest_name(str(preset), PRESETS)}")
     known = [field.name for field in dataclasses.fields(ForagingConfig)]
     for name in overrides:
         if name not in known:
             raise ValueError(f"unknown world setting {name!r}{nearest_name(name, known)}")
-    return dataclasses.replace(PRESETS[preset], **overrides)
+    return dataclasses.replace(PRESETS[preset] if isinstance(preset, str) else preset, **overrides)
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str:

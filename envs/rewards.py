@@ -7,6 +7,7 @@ from typing import Any
 from envs.config import ForagingConfig
 from envs.types import (
     FINISH_TICK,
+    FOOD_PLACED,
     N_DEPOSITS,
     N_FOOD,
     N_MOVES,
@@ -23,7 +24,8 @@ def colony_fitness(counts: IntArray, config: ForagingConfig) -> Any:
     """Published colony fitness, maximised.
 
     F = 220 food + 1.5 pick-ups - 0.25 moves - 0.02 turns - 0.05 deposits - 0.5 ticks - 5.5 wall contacts
-    + 30 (n_ticks - finish tick) if everything was collected; the numbers are the defaults of `ForagingConfig`.
+    + 30 (n_ticks - finish tick) if there was food and all was collected; the numbers are the defaults of
+    `ForagingConfig`.
 
     Parameters
     ----------
@@ -70,6 +72,7 @@ def _deeds(events: Any, config: ForagingConfig, cost_of_time: Any) -> Any:
 
 
 def _finish_bonus(columns: Any, config: ForagingConfig) -> Any:
-    """Bonus of one colony or of several; 0 for those that have not finished."""
+    """Bonus of one colony or of several; 0 for those that have not finished, or had nothing to collect."""
     finish_tick = columns[FINISH_TICK]
-    return config.finish_bonus * (config.n_ticks - finish_tick) * (finish_tick >= 0)
+    has_earned = (finish_tick >= 0) & (columns[FOOD_PLACED] > 0)
+    return config.finish_bonus * (config.n_ticks - finish_tick) * has_earned

@@ -107,9 +107,10 @@ def checked_actions(
         colony = f"colony {place[0]}, " if n_colonies is not None else ""
         name, limits = ACTION_PARTS[place[-1]], f"{low[place[-1]]} … {high[place[-1]]}"
         raise ValueError(f"action of {colony}ant {place[-2]}: {name}={actions[place]} is outside {limits}.")
+    # Writeable, since Numba would compile another version for arrays that are not.
     if is_discrete:
-        return np.ascontiguousarray(actions, dtype=np.int64)
-    return np.ascontiguousarray(actions, dtype=np.float64)
+        return np.require(actions, np.int64, ["C", "W"])
+    return np.require(actions, np.float64, ["C", "W"])
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from envs.config import tick_constants
+from envs.config import ForagingConfig, tick_constants
 from envs.dynamics import begin_tick, step_batch
 from envs.generators import initial_state
 from envs.presets import make_config
@@ -48,7 +48,7 @@ class AntForagingVectorEnv(VectorEnv[Any, Any, Any]):
     def __init__(
         self,
         num_envs: int = 1,
-        preset: str = "published_test",
+        preset: str | ForagingConfig = "published_test",
         render_mode: str | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         **overrides: Any,
@@ -93,8 +93,10 @@ class AntForagingVectorEnv(VectorEnv[Any, Any, Any]):
         is_chosen = self._checked_mask(options)
         if seed is None or isinstance(seed, int | np.integer):
             seeds = [None if seed is None else int(seed) + k for k in range(self.num_envs)]
+        elif isinstance(seed, Sequence | np.ndarray):
+            seeds = [int(one) if isinstance(one, np.integer) else one for one in seed]
         else:
-            seeds = list(seed)
+            raise ValueError(f"seed={seed!r} is not allowed: it must be a whole number, or one for each colony.")
         if len(seeds) != self.num_envs:
             raise ValueError(f"seed has {len(seeds)} entries, expected one for each of {self.num_envs} colonies.")
         chosen = [int(k) for k in np.flatnonzero(is_chosen)]

@@ -16,7 +16,7 @@ BoolGrid = NDArray[np.bool_]
 MIN_CORRIDOR = 3  # patches between the walls of a maze, at least
 
 
-@functools.cache
+@functools.lru_cache(maxsize=64)
 def disc(radius: float) -> tuple[tuple[int, int], ...]:
     """Offsets (dx, dy) of the patches closer than `radius` to a centre."""
     reach = math.ceil(radius)
@@ -42,11 +42,10 @@ def fixed_walls(config: ForagingConfig) -> BoolGrid:
 def ground(config: ForagingConfig) -> BoolGrid:
     """(height, width) patches where something can lie; read-only.
 
-    Inside the arena and no fixed wall. With obstacles also within reach: walkable, and connected with the nest by
-    steps along the grid.
+    Walkable and no fixed wall; with obstacles also connected with the nest by steps along the grid.
     """
     is_ground = np.zeros((config.height, config.width), dtype=np.bool_)
-    x_min, x_max, y_min, y_max = config.walkable if config.obstacles else config.arena
+    x_min, x_max, y_min, y_max = config.walkable
     is_ground[y_min : y_max + 1, x_min : x_max + 1] = True
     is_ground &= ~fixed_walls(config)
     if config.obstacles:
@@ -84,11 +83,15 @@ def cut_off_food(config: ForagingConfig) -> tuple[int, int] | None:
 
 
 def ring_patches(config: ForagingConfig) -> BoolGrid:
-    """(height, width) ground at a distance within `scatter_range` from `scatter_centre`."""
+    """(height, width) patches of the arena without wall, at a distance within `scatter_range` from `scatter_centre`."""
     columns, rows = np.meshgrid(np.arange(config.width), np.arange(config.height))
     distance = np.hypot(columns - config.scatter_centre[0], rows - config.scatter_centre[1])
     low, high = config.scatter_range
-    return (low < distance) & (distance < high) & ground(config)
+    is_ring = (low < distance) & (distance < high) & ~fixed_walls(config)
+    x_min, x_max, y_min, y_max = config.arena
+    is_arena = np.zeros_like(is_ring)
+    is_arena[y_min : y_max + 1, x_min : x_max + 1] = True
+    return is_ring & is_arena
 
 
 @functools.lru_cache(maxsize=32)

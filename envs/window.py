@@ -48,7 +48,7 @@ class Window:
             self._pygame: Any = importlib.import_module("pygame")
         except ImportError:
             raise DependencyNotInstalled(
-                "the window of render_mode='human' needs pygame: pip install 'stigmergy[render]'"
+                "the window of render_mode='human' needs pygame: pip install -e '.[render]'"
             ) from None
         try:
             self._pygame.display.init()

@@ -1,11 +1,10 @@
 """The studies, where networks, worlds and optimizers meet.
 
 Importing this package caps library threads at one per process (the ranks are the parallel axis, and the last digits of
-linear algebra depend on the number of threads) and chooses a compiler cache that no change of the kernels can make
-stale. Both must happen before numpy and numba are loaded; variables that the user has set win.
+linear algebra depend on the number of threads). That must happen before numpy and numba are loaded; variables that the
+user has set win.
 """
 
-import hashlib
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,14 +13,6 @@ _home = Path(__file__).resolve().parents[1]
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
-
-# Numba's own cache looks at the file of a function only, not at those of the kernels it calls.
-_sources = [*sorted((_home / "envs").glob("*.py")), *sorted((_home / "snn").glob("*.py"))]
-_kernels = b"".join(path.read_bytes() for path in [*_sources, _home / "experiments" / "compiled.py"])
-_caches = os.environ.get("XDG_CACHE_HOME") or os.path.expandvars("$HOME/.cache")
-if Path(_caches).is_absolute():  # a container's user may have no home: then Numba chooses
-    _name = f"numba-{hashlib.sha256(_kernels).hexdigest()[:16]}"
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(_caches, "stigmergy", _name)))
 
 # Packages named `envs`, `snn` or `optim` may come from elsewhere (PyPI has an `envs`); results would be nonsense.
 for _name in ("envs", "snn", "optim"):

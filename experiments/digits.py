@@ -90,7 +90,7 @@ def load_digits(n_train: int, seed: int) -> Digits:
     try:
         from sklearn import datasets
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("the digits need scikit-learn: pip install 'stigmergy[liquid]'.") from error
+        raise ModuleNotFoundError("the digits need scikit-learn: pip install -e '.[liquid]'.") from error
     data = datasets.load_digits()
     order = np.random.default_rng(np.random.SeedSequence(seed)).permutation(N_DIGITS)
     return Digits(data.data / _MAX_GREY, data.target.astype(np.int64), order[:n_train], order[n_train:])

@@ -56,7 +56,7 @@ WIDTH, GAP, TITLE, TITLE_UNIT, KEY_UNIT = 516, 20, 44, 3.0, 2.4
 
 def foraged(panel: Panel) -> AntForagingEnv:
     """World after some ticks of rule-based ants; those without food and off the trail deposit the repellent."""
-    env = AntForagingEnv(panel.preset, **policy_settings("rule", panel.preset))
+    env = AntForagingEnv(panel.preset, **policy_settings("rule"))
     obs, _ = env.reset(seed=panel.seed)
     ants = make_policy("rule", env, panel.seed)
     for _ in range(panel.n_ticks):
@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         from PIL import Image as Picture
     except ImportError:
-        parser.error("pictures need Pillow: pip install 'stigmergy[plot]'")
+        parser.error("pictures need Pillow: pip install -e '.[plot]'")
     Picture.fromarray(draw_gallery()).save(options.out, optimize=True)
     sys.stdout.write(f"picture {options.out}\n")
     return 0

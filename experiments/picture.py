@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         from matplotlib.image import imsave
     except ImportError:
-        parser.error("pictures need matplotlib: pip install 'stigmergy[plot]'")
+        parser.error("pictures need matplotlib: pip install -e '.[plot]'")
     if options.tick < 0 or options.seed < 0:
         parser.error("--tick and --seed must be >= 0")
     if options.out.suffix != ".png" or not options.out.parent.is_dir():

@@ -285,4 +285,4 @@ def _finish(config: AntsConfig, run: RunFolder, progress: Progress) -> None:
     ):
         say(f"figure {figure}")
     else:
-        say("figure not drawn: matplotlib is missing (pip install 'stigmergy[plot]')")
+        say("figure not drawn: matplotlib is missing (pip install -e '.[plot]')")

@@ -135,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             brain = AntBrainConfig(n_hidden=n_hidden, engine="numba")
             frames = film_genome(genomes[0], brain, env, options.seed, options.every)
         else:
-            settings = policy_settings(options.policy, options.preset)
+            settings = policy_settings(options.policy)
             env = AntForagingEnv(options.preset, "rgb_array", **(settings | length))
             frames = film_policy(options.policy, env, options.seed, options.every)
         with tqdm(frames, total=1 + -(-env.config.n_ticks // options.every), disable=None, unit="frame") as bar:
@@ -174,7 +174,7 @@ def _imageio() -> Any:
         importlib.import_module("imageio_ffmpeg")
         return importlib.import_module("imageio.v2")
     except ImportError:
-        raise DependencyNotInstalled("films need imageio and imageio-ffmpeg: pip install 'stigmergy[video]'") from None
+        raise DependencyNotInstalled("films need imageio and imageio-ffmpeg: pip install -e '.[video]'") from None
 
 
 def _frame(env: AntForagingEnv) -> Frame:

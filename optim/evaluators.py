@@ -310,7 +310,7 @@ def _communicator() -> Any:
             return None
         raise MpiUnavailableError(
             f"{n_started} processes were started together, but MPI does not work here ({error}). "
-            "Install it: pip install 'stigmergy[mpi]', and use the mpirun of that environment."
+            "Install it: pip install -e '.[mpi]', and use the mpirun of that environment."
         ) from None
     comm = MPI.COMM_WORLD
     if n_started > 1 and comm.size == 1:

@@ -1,5 +1,8 @@
 """Spiking networks on NEST and on its compiled twin. Importing this package does not load the simulator."""
 
+import snn.kernel_cache  # noqa: F401  (before Numba is used)
+
+# isort: split
 from snn.ant_brain import AntColonyBrain
 from snn.genome import decode, gene_blocks, genome_size, load_published_genomes, random_genomes
 from snn.liquid import LiquidStateMachine

@@ -220,7 +220,7 @@ def _axes(ax: Any, height: float, width: float = 7.0) -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise ImportError("matplotlib is missing, which plots need: pip install 'stigmergy[plot]'.") from None
+        raise ImportError("matplotlib is missing, which plots need: pip install -e '.[plot]'.") from None
     ax = Figure(figsize=(width, height), dpi=150, layout="constrained").add_subplot()
     ax.spines[["top", "right"]].set_visible(False)
     return ax

@@ -155,7 +155,7 @@ class LogisticReadout:
             linear_model = importlib.import_module("sklearn.linear_model")
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
-                "LogisticReadout needs scikit-learn: pip install 'stigmergy[liquid]', or use RidgeReadout."
+                "LogisticReadout needs scikit-learn: pip install -e '.[liquid]', or use RidgeReadout."
             ) from error
         self.model = linear_model.LogisticRegression(C=1.0 / alpha, max_iter=n_iterations_max)
         self._mean: FloatArray | None = None

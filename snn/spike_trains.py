@@ -217,7 +217,7 @@ class SpikeTrains:
         try:
             import neo
         except ImportError:
-            raise ImportError("neo is missing, which to_neo needs: pip install 'stigmergy[neo]'.") from None
+            raise ImportError("neo is missing, which to_neo needs: pip install -e '.[neo]'.") from None
         segment = neo.Segment()
         labels = [(name, index) for name, size in self.populations.items() for index in range(size)]
         for (name, index), times_ms in zip(labels, self.trains(), strict=True):

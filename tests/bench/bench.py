@@ -23,7 +23,7 @@ def bench_ranks() -> None:
     """Generations of the study on NEST; wall time, since it is what several processes share."""
     title("Study on the NEST engine, 32 colonies, 300 ticks; wall time, median of 3 generations")
     if not MPIRUN.exists():
-        text("mpirun is missing: no figures for several ranks (pip install 'stigmergy[mpi]')")
+        text("mpirun is missing: no figures for several ranks (pip install -e '.[mpi]')")
         return
     with tempfile.TemporaryDirectory() as folder:
         study = ["--population", "32", "--env.n_ticks", "300", "--generations", "4", "--runs", folder]

@@ -14,7 +14,7 @@ from envs.foraging import AntForagingEnv
 from envs.types import WALL
 from tests.contract.world_cases import SMALL, copied, every_world, parts_of, random_actions, same
 
-pettingzoo = pytest.importorskip("pettingzoo", reason="needs PettingZoo: pip install 'stigmergy[multiagent]'")
+pettingzoo = pytest.importorskip("pettingzoo", reason="needs PettingZoo: pip install -e '.[multiagent]'")
 
 
 def rows(action, agents):
@@ -296,7 +296,7 @@ def test_without_pettingzoo_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *rest: None if name == "pettingzoo" else find_spec(name, *rest)
     )
-    with pytest.raises(DependencyNotInstalled, match=r"pip install 'stigmergy\[multiagent\]'"):
+    with pytest.raises(DependencyNotInstalled, match=r"pip install -e '.\[multiagent\]'"):
         envs.parallel_env()
 
 

@@ -227,12 +227,12 @@ def test_a_carried_unit_keeps_the_world_going():
 
 
 @pytest.mark.parametrize("n_ticks", [1, 2, 2000])
-def test_a_world_without_food_finishes_in_its_first_tick_even_if_it_is_the_last(n_ticks):
+def test_a_world_without_food_finishes_in_its_first_tick_without_a_bonus(n_ticks):
     env = AntForagingEnv(food_per_patch=0, n_scattered=0, n_ticks=n_ticks)
     env.reset(seed=0)
     _, reward, is_terminated, is_truncated, info = env.step(stay(env))
     assert (is_terminated, is_truncated, info["finish_tick"]) == (True, False, 0)
-    assert reward == info["fitness"] == 30 * n_ticks - 0.5
+    assert reward == info["fitness"] == -0.5
 
 
 def test_a_colony_brings_home_every_unit_it_can_reach():

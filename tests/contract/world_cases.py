@@ -59,7 +59,7 @@ def world_settings(draw) -> dict[str, Any]:
         "speed": st.sampled_from([0.0, 0.3, 2.0, 7.5]),
         "turn_deg": st.sampled_from([0.0, 33.0, 180.0, 400.0]),
         "view": st.sampled_from([0.0, 1.7, 30.0]),
-        "nest_radius": st.sampled_from([0.0, 1.0, 4.5]),
+        "nest_radius": st.sampled_from([0.5, 1.0, 4.5]),
         "food_per_patch": st.integers(0, 3),
         "food_surplus": st.integers(0, 2),
         "crawl_period": st.sampled_from([0, 1, 5]),
@@ -224,7 +224,8 @@ def fitness_of(info, config):
     fitness = config.food_gain * info["food"] + config.pick_up_gain * info["pick_ups"]
     fitness -= config.move_cost * info["moves"] + config.turn_cost * info["turns"] + config.tick_cost * info["ticks"]
     fitness -= config.deposit_cost * info["deposits"] + config.wall_cost * info["wall_contacts"]
-    return fitness + (config.finish_bonus * (config.n_ticks - info["finish_tick"]) if info["finish_tick"] >= 0 else 0)
+    has_earned = info["finish_tick"] >= 0 and info["food_placed"] > 0
+    return fitness + (config.finish_bonus * (config.n_ticks - info["finish_tick"]) if has_earned else 0)
 
 
 # Many colonies

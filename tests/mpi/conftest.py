@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items):
         if "tests/mpi" in str(item.path):
             item.add_marker(pytest.mark.mpi)
             if not MPIRUN.exists():
-                item.add_marker(pytest.mark.skip(reason=f"no mpirun in {MPIRUN.parent}: pip install 'stigmergy[mpi]'"))
+                item.add_marker(pytest.mark.skip(reason=f"no mpirun in {MPIRUN.parent}: pip install -e '.[mpi]'"))
 
 
 class Job:

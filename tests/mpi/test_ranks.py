@@ -108,4 +108,4 @@ def test_a_parallel_start_without_mpi4py_names_the_extra(start, tmp_path):
     )
     code, _, error = start(None, "blocked.py", env={"OMPI_COMM_WORLD_SIZE": "2"}).wait()
     assert code == 69
-    assert "pip install 'stigmergy[mpi]'" in error
+    assert "pip install -e '.[mpi]'" in error

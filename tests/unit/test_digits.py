@@ -83,7 +83,7 @@ def test_bad_flags_end_with_a_message(arguments, message, capsys):
 def test_a_missing_scikit_learn_is_named_with_its_remedy(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     assert digits.main([]) == process.EXIT_UNAVAILABLE
-    assert "pip install 'stigmergy[liquid]'" in capsys.readouterr().err
+    assert "pip install -e '.[liquid]'" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -234,7 +234,7 @@ def test_food_is_kept_account_of_and_the_periods_are_kept(world):
 
 def test_a_world_whose_food_changes_does_not_end_when_nothing_is_left():
     for name, is_over in (("growth_period", False), ("rot_period", False), ("crawl_period", True)):
-        config = make_config(**SMALL, piles=(), n_scattered=0, **{name: 10**6})
+        config = make_config(**SMALL, **PILES, food_per_patch=0, **{name: 10**6})
         state = initial_state(config, np.random.default_rng(0))
         with quiet():
             assert step_state(state, np.zeros((30, 3), dtype=np.int64), tick_constants(config)) == is_over

@@ -32,7 +32,8 @@ def test_importing_experiments_caps_threads_but_respects_the_user(run_python):
     assert done.stdout.split() == ["1", "3"]
 
 
-def test_a_changed_kernel_gets_a_compiler_cache_of_its_own(run_python, tmp_path):
+@pytest.mark.parametrize("module", ["envs", "snn", "numba, envs", "experiments.compiled"])
+def test_a_changed_kernel_gets_a_compiler_cache_of_its_own(run_python, tmp_path, module):
     from tests.conftest import ROOT
 
     copy = tmp_path / "copy"
@@ -40,7 +41,7 @@ def test_a_changed_kernel_gets_a_compiler_cache_of_its_own(run_python, tmp_path)
         (copy / package).mkdir(parents=True)
         for source in (ROOT / package).glob("*.py"):
             (copy / package / source.name).write_bytes(source.read_bytes())
-    code = f"import os, sys; sys.path.insert(0, r'{copy}'); import experiments; print(os.environ['NUMBA_CACHE_DIR'])"
+    code = f"import os, sys; sys.path.insert(0, r'{copy}'); import {module}, numba; print(numba.config.CACHE_DIR)"
 
     def cache():
         return run_python("-c", f"import os; os.environ.pop('NUMBA_CACHE_DIR', None); {code}").stdout.strip()

@@ -82,7 +82,7 @@ def test_axes_say_what_they_show_in_which_unit(name, labels, trains, connections
 @pytest.mark.parametrize("name", DRAW)
 def test_a_missing_matplotlib_is_named_with_its_remedy(name, trains, connections, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ImportError, match=r"matplotlib is missing.*pip install 'stigmergy\[plot\]'"):
+    with pytest.raises(ImportError, match=r"matplotlib is missing.*pip install -e '.\[plot\]'"):
         DRAW[name](trains, connections)
 
 

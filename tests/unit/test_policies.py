@@ -10,7 +10,7 @@ from envs.presets import PRESETS
 
 
 def make_world(name, preset="published_test", **settings):
-    return AntForagingEnv(preset, **{**policy_settings(name, preset), **settings})
+    return AntForagingEnv(preset, **{**policy_settings(name), **settings})
 
 
 def play(name, seed, env):
@@ -57,9 +57,7 @@ def test_a_policy_with_the_same_seed_plays_the_same_episode(name):
 def test_the_rules_bring_home_what_the_published_rule_based_colony_did():
     env = make_world("rule", "published_rules")
     food = [play("rule", seed, env)["food"] for seed in range(30)]
-    assert policy_settings("rule", "published_rules").items() <= {
-        (name, getattr(env.config, name)) for name in policy_settings("rule")
-    }
+    assert policy_settings("rule").items() <= {(name, getattr(env.config, name)) for name in policy_settings("rule")}
     # Published, 100 seeds: 124.45 +- 19.55, between 100 and 150.
     assert abs(np.mean(food) - 124.45) < 3 * 19.55 * np.sqrt(1 / 30 + 1 / 100)
     assert 12 < np.std(food) < 28
@@ -102,6 +100,33 @@ def test_the_limit_of_one_pile_is_the_way_there_and_back():
     assert food_limit(env.state, config) == (int(100 // trip), int(np.ceil(3 * trip)))
 
 
+@pytest.mark.parametrize(("nest_x", "pile"), [(0, 38), (40, 2)])
+def test_the_oracle_finds_its_way_along_the_edge_of_a_world_without_border(nest_x, pile):
+    env = AntForagingEnv(
+        width=41, height=61, arena=(0, 40, 0, 60), has_border=False, wall_margin=0, nest_x=(nest_x, nest_x),
+        nest_y=(30, 30), piles=((pile, 30),), n_scattered=0, obstacles=((10, 12, 50, 51),),
+    )  # fmt: skip
+    assert play("oracle", 0, env)["food"] == 50
+
+
+@pytest.mark.parametrize("name", ["crawl_period", "growth_period"])
+def test_a_world_whose_food_moves_or_grows_has_no_limit(name):
+    env = AntForagingEnv(**{name: 5})
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=f"{name}=5: .*there is no such limit"):
+        food_limit(env.state, env.config)
+    with pytest.raises(ValueError, match=r"call env\.reset"):
+        food_limit(None, env.config)
+
+
+def test_a_wrapped_world_has_policies_too():
+    import gymnasium
+
+    env = gymnasium.make("envs:AntForaging-v0", n_ticks=5)
+    obs, _ = env.reset(seed=0)
+    assert make_policy("reactive", env).act(obs).shape == (15, 3)
+
+
 def test_a_world_without_food_has_a_limit_of_nothing():
     env = AntForagingEnv(piles=(), n_scattered=0)
     env.reset(seed=0)
@@ -112,8 +137,9 @@ def test_a_world_without_food_has_a_limit_of_nothing():
     ("name", "settings", "message"),
     [
         ("reactive", {"observation": "graded"}, "need observation='binary' and action='discrete', not 'graded'"),
-        ("rule", {}, r"policy_settings\('rule', preset\)"),
+        ("rule", {}, r"policy_settings\('rule'\)"),
         ("rule", {"observation": "egocentric", "action": "continuous"}, "turn_deg=180"),
+        ("rule", {**policy_settings("rule"), "view": 1.0}, "see farther than a step of speed=1.0, not view=1.0"),
         ("orakel", {}, "unknown policy 'orakel', did you mean 'oracle'"),
     ],
 )
@@ -124,8 +150,6 @@ def test_a_policy_that_does_not_fit_the_world_says_what_it_needs(name, settings,
         make_policy(name, env)
 
 
-def test_settings_of_an_unknown_policy_or_preset_are_refused():
+def test_settings_of_an_unknown_policy_are_refused():
     with pytest.raises(ValueError, match="did you mean 'rule'"):
         policy_settings("rules")
-    with pytest.raises(ValueError, match="did you mean 'maze'"):
-        policy_settings("rule", "mazes")

@@ -229,7 +229,7 @@ def test_logistic_refuses_values_as_targets_and_prediction_before_fit():
 def test_logistic_without_scikit_learn_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'stigmergy\[liquid\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install -e '.\[liquid\]'"):
         LogisticReadout()
 
 

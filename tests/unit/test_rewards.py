@@ -43,11 +43,15 @@ def counts_of(**events):
         ({"deposits": 40}, -2.0),
         ({"ticks": 7}, -3.5),
         ({"wall_contacts": 2}, -11.0),
-        ({"finish_tick": 0}, 60000.0),
-        ({"finish_tick": 1400}, 18000.0),
-        ({"finish_tick": 2000}, 0.0),
+        ({"finish_tick": 0, "food_placed": 1}, 60000.0),
+        ({"finish_tick": 1400, "food_placed": 152}, 18000.0),
+        ({"finish_tick": 2000, "food_placed": 152}, 0.0),
+        ({"finish_tick": 0}, 0.0),  # there was nothing to collect
         ({"food_placed": 152, "food_grown": 9, "food_rotted": 4}, 0.0),
-        ({"food": 152, "pick_ups": 152, "ticks": 1408, "finish_tick": 1407}, 33440 + 228 - 704 + 17790),
+        (
+            {"food": 152, "pick_ups": 152, "ticks": 1408, "finish_tick": 1407, "food_placed": 152},
+            33440 + 228 - 704 + 17790,
+        ),
     ],
 )
 def test_each_event_has_its_published_value(events, fitness):
@@ -62,7 +66,7 @@ def test_the_settings_are_the_values_of_the_events():
         events = {name: int(rng.integers(1000)) for name in values}
         expected = sum(values[name] * events[name] for name in values)
         assert colony_fitness(counts_of(**events), EXACT) == expected
-        assert colony_fitness(counts_of(**events, finish_tick=999), EXACT) == expected + 32.0 * 1001
+        assert colony_fitness(counts_of(**events, finish_tick=999, food_placed=9), EXACT) == expected + 32.0 * 1001
 
 
 @settings(deadline=None, max_examples=60)
@@ -87,7 +91,7 @@ def test_counts_are_not_changed():
 def test_an_ant_gets_what_it_did_and_an_equal_share_of_time_and_bonus():
     events = np.zeros((4, N_EVENTS), dtype=np.int64)
     events[0, EVENTS.index("food")], events[1, EVENTS.index("moves")] = 2, 8
-    counts = counts_of(food=2, moves=8, ticks=40, finish_tick=1960)
+    counts = counts_of(food=2, moves=8, ticks=40, finish_tick=1960, food_placed=2)
     shared = -40 * 0.5 / 4 + 32.0 * 40 / 4
     assert ant_fitness(events, counts, EXACT).tolist() == [512 + shared, -2 + shared, shared, shared]
 
@@ -96,7 +100,7 @@ def test_an_ant_gets_what_it_did_and_an_equal_share_of_time_and_bonus():
 @given(n_ants=st.integers(1, 40), seed=st.integers(0, 2**32 - 1), has_finished=st.booleans())
 def test_the_fitness_of_the_ants_adds_up_to_that_of_the_colony(n_ants, seed, has_finished):
     events = np.random.default_rng(seed).integers(0, 2000, size=(n_ants, N_EVENTS))
-    counts = counts_of(ticks=2000, finish_tick=1234 if has_finished else -1)
+    counts = counts_of(ticks=2000, finish_tick=1234 if has_finished else -1, food_placed=7)
     counts[:N_EVENTS] = events.sum(axis=0)
     each = ant_fitness(events, counts, PUBLISHED)
     assert each.shape == (n_ants,)

@@ -250,5 +250,5 @@ def test_neo_takes_an_empty_recording(neo):
 
 def test_a_missing_neo_is_named_with_its_remedy(monkeypatch):
     monkeypatch.setitem(sys.modules, "neo", None)
-    with pytest.raises(ImportError, match=r"neo is missing.*pip install 'stigmergy\[neo\]'"):
+    with pytest.raises(ImportError, match=r"neo is missing.*pip install -e '.\[neo\]'"):
         make_trains([]).to_neo()

@@ -149,11 +149,11 @@ def test_bad_arguments_are_an_error_without_a_file(tmp_path, capsys, monkeypatch
 @pytest.mark.parametrize("package", ["imageio_ffmpeg", "imageio.v2"])
 def test_without_its_packages_the_error_names_what_to_install(tmp_path, capsys, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(DependencyNotInstalled, match=r"pip install 'stigmergy\[video\]'"):
+    with pytest.raises(DependencyNotInstalled, match=r"pip install -e '.\[video\]'"):
         record_video(grey([0]), tmp_path / "film.mp4", fps=10)
     with pytest.raises(SystemExit):
         main(["--policy", "rule", "--out", str(tmp_path / "film.mp4")])
-    assert "pip install 'stigmergy[video]'" in capsys.readouterr().err
+    assert "pip install -e '.[video]'" in capsys.readouterr().err
 
 
 def test_ctrl_c_leaves_no_film(tmp_path, capsys, monkeypatch):

@@ -95,8 +95,8 @@ def test_what_is_connected_equals_a_plain_search(n_rows, n_columns, density, see
     np.testing.assert_array_equal(is_free, before)
 
 
-def test_ground_is_the_arena_without_walls():
-    inside = {(y, x) for x in range(61, 100) for y in range(2, 60)}
+def test_ground_is_where_ants_can_walk():
+    inside = {(y, x) for x in range(62, 99) for y in range(3, 59)}
     assert as_set(ground(ForagingConfig())) == inside
     assert ground(make_config("open")).all()
 
@@ -172,16 +172,19 @@ def test_a_config_is_refused_exactly_if_a_plain_search_does_not_reach_its_food(o
 # Places of food
 
 
-def test_the_ring_has_the_ground_at_its_distances():
+def test_the_ring_has_the_arena_without_walls_at_its_distances():
     config = make_config("obstacles", scatter_range=(5.0, 30.0))
-    is_ground = ground(config)
+    is_wall = fixed_walls(config)
     expected = {
-        (y, x) for y in range(61) for x in range(101) if 25 < (x - 82) ** 2 + (y - 30) ** 2 < 900 and is_ground[y, x]
+        (y, x)
+        for y in range(1, 61)
+        for x in range(60, 101)
+        if 25 < (x - 82) ** 2 + (y - 30) ** 2 < 900 and not is_wall[y, x]
     }
     assert as_set(ring_patches(config)) == expected
 
 
-@pytest.mark.parametrize("radius", [0.0, 1.0, 2.0, 3.5])
+@pytest.mark.parametrize("radius", [0.5, 1.0, 2.0, 3.5])
 @pytest.mark.parametrize("preset", ["published_test", "obstacles", "open", "random_piles"])
 def test_a_pile_may_lie_where_all_its_patches_are_walkable_ground(preset, radius):
     config = make_config(preset, pile_radius=radius)
@@ -283,9 +286,15 @@ def walkable_ground(config, state):
 MAZES = [
     {},
     {"maze": (10, 14)},
-    {"maze": (10, 14), "pile_radius": 1.0, "nest_radius": 0.0},
+    {"maze": (10, 14), "pile_radius": 1.0, "nest_radius": 0.5},
     {"maze": (10, 14), "piles": (), "n_random_piles": 6, "pile_radius": 1.5},
-    {"maze": (7, 3), "nest_x": (62, 98), "nest_y": (3, 58), "piles": ((80, 1 + 1),), "pile_radius": 0.0},
+    {
+        "maze": (7, 3),
+        "nest_x": (62, 98),
+        "nest_y": (5, 58),
+        "piles": ((80, 3),),
+        "pile_radius": 0.5,
+    },
     {"maze": (10, 14), "wall_margin": 1},
     {"maze": (10, 14), "wall_margin": 3},
     {"maze": (4, 6), "wall_margin": 5},

@@ -245,7 +245,7 @@ def test_an_environment_for_people_draws_every_tick_and_goes_on_after_the_end(cl
 
 def test_without_pygame_the_error_names_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pygame", None)
-    with pytest.raises(DependencyNotInstalled, match=r"pip install 'stigmergy\[render\]'"):
+    with pytest.raises(DependencyNotInstalled, match=r"pip install -e '.\[render\]'"):
         Window(fps=20)
 
 

@@ -101,7 +101,8 @@ BAD_VALUES = [
     ("wall_margin", 0, ">= 1 with a border"),
     ("food_per_patch", -1, ">= 0"),
     ("n_scattered", -1, ">= 0"),
-    ("nest_radius", -0.1, ">= 0"),
+    ("nest_radius", -0.1, "> 0"),
+    ("nest_radius", 0.0, "> 0"),
     ("pile_radius", -1.0, ">= 0"),
     ("speed", -0.5, ">= 0"),
     ("speed", math.nan, "a finite number"),
@@ -178,8 +179,10 @@ TOO_LARGE = [
     ("width", 10**9, 10**4),
     ("height", 10**9, 10**4),
     ("nest_radius", 1e5, 10**4),
+    ("turn_deg", 1e9, 10**4),
+    ("ray_step", 1e300, 10**4),
     ("pile_radius", 1e4, 10**3),
-    ("n_random_piles", 10**5, 10**4),
+    ("n_random_piles", 10**5, 10**3),
     ("food_per_patch", 10**7, 10**6),
     ("food_surplus", 10**7, 10**6),
     ("speed", 1e5, 10**4),
@@ -207,10 +210,10 @@ NOT_FINITE_OR_WHOLE = [
     ("arena", (1, 2, 3), "4 numbers"),
     ("maze", (2, 2, 2), "2 numbers"),
     ("maze", 4, "2 numbers"),
-    ("obstacles", "walls", "a list of 4 numbers each"),
-    ("obstacles", 5, "a list of 4 numbers each"),
-    ("piles", None, "a list of 2 numbers each"),
-    ("smell_points", {0.0: 1.0}, "a list of 2 numbers each"),
+    ("obstacles", "walls", "a list of items of 4 numbers each"),
+    ("obstacles", 5, "a list of items of 4 numbers each"),
+    ("piles", None, "a list of items of 2 numbers each"),
+    ("smell_points", {0.0: 1.0}, "a list of items of 2 numbers each"),
     ("observation", 1, "text"),
     ("action", None, "text"),
 ]
@@ -221,7 +224,7 @@ BAD_ITEMS = [
     ("scatter_range", (math.nan, 18.0), "nan", "a finite number"),
     ("piles", ((65, 53), (65,)), "(65,)", "2 numbers"),
     ("piles", ((65, 53.5),), "53.5", "a whole number"),
-    ("piles", (65, 53), "65", "2 numbers"),
+    ("piles", (65, 53), "(65, 53)", "a list of items of 2 numbers each"),
     ("obstacles", ((61, 79, 43),), "(61, 79, 43)", "4 numbers"),
     ("obstacles", ((61, 79, 43, "44"),), "'44'", "a whole number"),
     ("smell_points", ((0.0,),), "(0.0,)", "2 numbers"),
@@ -308,7 +311,16 @@ CONFLICTS = [
         "random_pile_distance",
         "so small that a pile of radius 19.0 has a place in the arena wherever the nest is",
     ),
-    ({"scatter_range": (18.0, 10.0)}, "n_scattered", "<= 0, the free patches at a distance within (18.0, 10.0)"),
+    ({"scatter_range": (18.0, 10.0)}, "scatter_range", "two distances, the smaller one first"),
+    (
+        {"pile_radius": 0.0},
+        "piles",
+        "where ants can walk, within (62, 98, 3, 58): no patch of (65, 53) with pile_radius=0.0",
+    ),
+    ({"wall_margin": 10}, "piles", "where ants can walk, within (70, 90, 11, 50): no patch of (65, 53)"),
+    ({"piles": (), "growth_period": 5}, "growth_period", "0 in a world without piles"),
+    ({"nest_radius": 102.0}, "nest_radius", "<= 101, the size of the world"),
+    ({"width": 10**4, "height": 10**4}, "width", "at most 20000000 / height=10000"),
     ({"scatter_centre": (-500, 30)}, "n_scattered", "<= 0, the free patches at a distance within"),
 ]
 
@@ -323,7 +335,7 @@ def test_settings_that_do_not_go_together_are_refused(settings, name, rule):
     "settings",
     [
         {"n_ants": 1, "n_ticks": 1, "pheromone_period": 1, "wall_margin": 1},
-        {"food_per_patch": 0, "n_scattered": 0, "nest_radius": 0, "pile_radius": 0, "speed": 0, "turn_deg": 0},
+        {"food_per_patch": 0, "n_scattered": 0, "nest_radius": 0.1, "pile_radius": 0.1, "speed": 0, "turn_deg": 0},
         {"diffusion": 0.0, "evaporation": 0.0, "deposit": 0.0, "view": 0.0},
         {"diffusion": 1.0, "evaporation": 1.0},
         {"nest_x": (62, 98), "nest_y": (3, 58), "piles": ()},
@@ -368,3 +380,10 @@ def test_numbers_get_the_type_of_the_setting():
     assert (config.n_ants, config.speed, config.view, config.has_border) == (3, 0.5, 4.0, True)
     assert [type(v) for v in (config.n_ants, config.speed, config.view, config.has_border)] == [int, float, float, bool]
     assert type(ForagingConfig(food_gain=220).food_gain) is float
+
+
+def test_arrays_are_as_good_as_lists():
+    config = ForagingConfig(
+        arena=np.array([60, 100, 1, 60]), piles=np.array([[65, 53], [65, 6]]), maze=np.array([0, 0])
+    )
+    assert config == ForagingConfig(piles=((65, 53), (65, 6)))
