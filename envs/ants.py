@@ -266,7 +266,7 @@ def walk(x, y, step_x, step_y, objects, constants):
     """Where a move ends among walls: an ant slides along them, as it does along the edge of the walkable area.
 
     The move is made in pieces of at most half a patch. A piece that leads into a wall is reduced to its x part, else
-    to its y part, else the move ends.
+    to its y part, else the move ends. Between two walls that touch at a corner only, an ant can slip through.
 
     Returns
     -------

@@ -258,8 +258,12 @@ class ForagingConfig:
     @property
     def total_food(self) -> int:
         """Food units in the world at reset, without the random surplus (152 in the published test)."""
-        n_patches = len(self.pile_patches()) + self.n_random_piles * len(disc(self.pile_radius))
-        return n_patches * self.food_per_patch + self.n_scattered
+        return self.n_pile_patches * self.food_per_patch + self.n_scattered
+
+    @property
+    def n_pile_patches(self) -> int:
+        """Patches of all piles, counted twice where random ones overlap."""
+        return len(self.pile_patches()) + self.n_random_piles * len(disc(self.pile_radius))
 
     def pile_patches(self, piles: Sequence[tuple[int, int]] | None = None) -> set[tuple[int, int]]:
         """Patches (x, y) of some, or of all, piles at fixed places, as far as ants can walk there."""

@@ -225,7 +225,7 @@ def _status(state: ForagingState) -> tuple[str, str, str]:
 
 def _longest_status(config: ForagingConfig) -> tuple[str, str, str]:
     """Texts at least as wide as those of any tick."""
-    n_food = config.total_food * (1 + config.food_surplus)
+    n_food = config.total_food + config.n_pile_patches * config.food_surplus
     if config.growth_period:
         n_food += config.n_ticks // config.growth_period
     return f"tick {config.n_ticks}", f"food {n_food}/{n_food}", f"carrying {config.n_ants}"

@@ -74,12 +74,22 @@ class AntsConfig:
                 f"brain.n_inputs={self.brain.n_inputs}, brain.n_outputs={self.brain.n_outputs}: the ant world has "
                 "11 sensors and reads 4 motor neurons; leave both at their defaults."
             )
-        for name, value in (("observation", "binary"), ("action", "discrete"), ("has_repellent", False)):
-            if getattr(self.env, name) != value:
-                raise ConfigError(
-                    f"env.{name}={getattr(self.env, name)!r}: an ant brain has the published 11 sensors and 4 motor "
-                    f"neurons, so it must be {value!r}. Choose another preset or set it."
-                )
+        check_body(self.env)
+
+
+def check_body(world: ForagingConfig) -> None:
+    """Refuse a world whose ants have other senses or motors than an ant brain.
+
+    Raises
+    ------
+    ConfigError : names the setting, its value and the one it must have.
+    """
+    for name, value in (("observation", "binary"), ("action", "discrete"), ("has_repellent", False)):
+        if getattr(world, name) != value:
+            raise ConfigError(
+                f"env.{name}={getattr(world, name)!r}: an ant brain has the published 11 sensors and 4 motor neurons, "
+                f"so it must be {value!r}. Choose another preset or set it."
+            )
 
 
 def load_config(path: Path | None, flags: Mapping[str, Any]) -> AntsConfig:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from envs.foraging import AntForagingEnv
 from envs.presets import PRESETS
+from experiments.config import check_body
 from experiments.evaluate import read_genomes
 from optim.base import Array
 from snn import AntBrainConfig, AntColonyBrain, decode
@@ -29,6 +30,7 @@ def colony_frame(
 ) -> NDArray[np.uint8]:
     """RGB frame (rows, columns, 3) of a colony after `tick` ticks, or at the end of a shorter episode."""
     env = AntForagingEnv(preset, render_mode="rgb_array")
+    check_body(env.config)
     obs, info = env.reset(seed=seed)
     has_ended = False
     with AntColonyBrain(*decode(genome, brain_config), env.config.n_ants, brain_config) as brain:

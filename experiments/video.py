@@ -24,6 +24,7 @@ from tqdm import tqdm
 from envs.foraging import AntForagingEnv
 from envs.policies import POLICIES, make_policy, policy_settings
 from envs.presets import PRESETS
+from experiments.config import check_body
 from experiments.evaluate import read_genomes
 from optim.base import Array
 from snn import AntBrainConfig, AntColonyBrain, decode
@@ -132,6 +133,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.policy is None:
             genomes, n_hidden, _ = read_genomes(options.genomes, options.genome)
             env = AntForagingEnv(options.preset, "rgb_array", **length)
+            check_body(env.config)
             brain = AntBrainConfig(n_hidden=n_hidden, engine="numba")
             frames = film_genome(genomes[0], brain, env, options.seed, options.every)
         else:

@@ -28,7 +28,12 @@ def test_a_picture_of_the_arena_is_written(genomes, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["--genome", "2"], "holds rows 0 … 1"), (["--tick", "x"], "--tick"), (["--tick", "-1"], ">= 0")],
+    [
+        (["--genome", "2"], "holds rows 0 … 1"),
+        (["--tick", "x"], "--tick"),
+        (["--tick", "-1"], ">= 0"),
+        (["--preset", "published_rules"], "it must be 'binary'"),
+    ],
 )
 def test_bad_arguments_are_an_error_without_a_file(genomes, tmp_path, capsys, arguments, message):
     out = tmp_path / "colony.png"
