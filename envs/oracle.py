@@ -9,9 +9,9 @@ import numpy as np
 from gymnasium.error import ResetNeeded
 
 from envs.foraging import AntForagingEnv
-from envs.types import LEFT, MOVE, RIGHT, TURN, WALL, BoolArray, FloatArray, ForagingState, IntArray
+from envs.types import LEFT, MOVE, RIGHT, TURN, WALL, FloatArray, ForagingState, IntArray
+from envs.walls import OUT_OF_REACH, steps_to
 
-_FAR = np.iinfo(np.int64).max
 _MOST_WAYS = 200
 
 
@@ -92,31 +92,17 @@ class OracleAnts:
             x_low, x_high, y_low, y_high = self._env.config.walkable
             is_free = np.zeros(state.objects.shape, dtype=np.bool_)
             is_free[y_low : y_high + 1, x_low : x_high + 1] = True
-            self._ways[goal] = _steps_to(goal, is_free & (state.objects != WALL))
+            self._ways[goal] = steps_to(divmod(goal, state.food.shape[1]), is_free & (state.objects != WALL))
         steps = self._ways[goal]
         row, column = int(np.floor(y + 0.5)), int(np.floor(x + 0.5))
         near = [(row + dy, column + dx) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
         # Indices are those of the padded grid, whose rim is out of reach; not across corners.
-        near = [(r, c) for r, c in near if steps[r + 1, c + 1] < _FAR and steps[r + 1, column + 1] < _FAR]
+        near = [
+            (r, c) for r, c in near if steps[r + 1, c + 1] < OUT_OF_REACH and steps[r + 1, column + 1] < OUT_OF_REACH
+        ]
 
         def rank(place: tuple[int, int]) -> tuple[int, float]:
             return int(steps[place[0] + 1, place[1] + 1]), math.hypot(place[0] - y, place[1] - x)
 
         best = min(near, key=rank, default=(row, column))
         return float(best[1]), float(best[0])
-
-
-def _steps_to(goal: int, is_free: BoolArray) -> IntArray:
-    """Steps up, down, left and right to a patch, `_FAR` where there is no way; with a rim, (height + 2, width + 2)."""
-    height, width = is_free.shape
-    padded = np.pad(is_free, 1).ravel()
-    steps = np.full(len(padded), _FAR)
-    front = np.array([(goal // width + 1) * (width + 2) + goal % width + 1])
-    n_steps = 0
-    while len(front):
-        steps[front] = n_steps
-        padded[front] = False
-        near = np.concatenate([front + step for step in (1, -1, width + 2, -width - 2)])
-        front = np.unique(near[padded[near]])
-        n_steps += 1
-    return steps.reshape(height + 2, width + 2)

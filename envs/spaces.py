@@ -10,7 +10,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from envs.config import ForagingConfig
-from envs.observations import N_OTHERS
+from envs.observations import CARRYING, EYES, N_OTHERS, NEST_BEARING
 from envs.types import ACTION_PARTS, ACTION_SIZES, FloatArray, ForagingState, IntArray
 
 Observation = Any  # an array, or a dictionary of arrays for egocentric ants
@@ -50,9 +50,9 @@ def observation(state: ForagingState, config: ForagingConfig) -> Observation:
     first = state.features.shape[-1] - N_OTHERS
     parts = {
         "pheromone": state.features[..., :n_points].copy(),
-        "ahead": state.features[..., first : first + 2].copy(),
-        "nest": state.features[..., first + 2 : first + 5].copy(),
-        "contact": state.features[..., first + 5 :].astype(np.int8),
+        "ahead": state.features[..., first + EYES : first + NEST_BEARING].copy(),
+        "nest": state.features[..., first + NEST_BEARING : first + CARRYING].copy(),
+        "contact": state.features[..., first + CARRYING :].astype(np.int8),
     }
     if config.has_repellent:
         parts["repellent"] = state.features[..., n_points:first].copy()

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.types import IntArray
+
 if TYPE_CHECKING:
     from envs.config import ForagingConfig
 
 BoolGrid = NDArray[np.bool_]
+OUT_OF_REACH = np.iinfo(np.int64).max  # steps to a place without a way
 MIN_CORRIDOR = 3  # patches between the walls of a maze, at least
 
 
@@ -56,18 +59,35 @@ def ground(config: ForagingConfig) -> BoolGrid:
 
 def _connected(is_free: BoolGrid, start: tuple[int, int]) -> BoolGrid:
     """Free patches that steps up, down, left and right reach from `start` (row, column)."""
-    height, width = is_free.shape
-    padded = np.zeros((height + 2, width + 2), dtype=np.bool_)
-    padded[1:-1, 1:-1] = is_free
+    reached: BoolGrid = steps_to(start, is_free)[1:-1, 1:-1] < OUT_OF_REACH
+    return reached
+
+
+def steps_to(goal: tuple[int, int], is_free: BoolGrid) -> IntArray:
+    """Steps up, down, left and right over free patches to a patch, which may itself be none.
+
+    Parameters
+    ----------
+    goal : row, column
+    is_free : (height, width)
+
+    Returns
+    -------
+    (height + 2, width + 2) int64: the grid with a rim; `OUT_OF_REACH` where there is no way, and on the rim
+    """
+    padded = np.pad(is_free, 1)
     is_open = padded.ravel()  # a view: patches leave it when they are reached
-    reached = np.zeros_like(is_open)
-    front = np.array([(start[0] + 1) * (width + 2) + start[1] + 1])
+    steps = np.full(is_open.shape, OUT_OF_REACH)
+    width = padded.shape[1]
+    front = np.array([(goal[0] + 1) * width + goal[1] + 1])
+    n_steps = 0
     while len(front):
         is_open[front] = False
-        reached[front] = True
-        near = np.concatenate([front + step for step in (1, -1, width + 2, -width - 2)])
+        steps[front] = n_steps
+        near = np.concatenate([front + step for step in (1, -1, width, -width)])
         front = np.unique(near[is_open[near]])
-    return reached.reshape(padded.shape)[1:-1, 1:-1].copy()
+        n_steps += 1
+    return steps.reshape(padded.shape)
 
 
 def blocked_pile(config: ForagingConfig) -> tuple[int, int] | None:
@@ -82,8 +102,9 @@ def cut_off_food(config: ForagingConfig) -> tuple[int, int] | None:
     return next(((x, y) for x, y in sorted(config.pile_patches()) if not is_ground[y, x]), None)
 
 
+@functools.lru_cache(maxsize=32)
 def ring_patches(config: ForagingConfig) -> BoolGrid:
-    """(height, width) patches of the arena without wall, at a distance within `scatter_range` from `scatter_centre`."""
+    """(height, width) arena without walls at a distance within `scatter_range` from `scatter_centre`; read-only."""
     columns, rows = np.meshgrid(np.arange(config.width), np.arange(config.height))
     distance = np.hypot(columns - config.scatter_centre[0], rows - config.scatter_centre[1])
     low, high = config.scatter_range
@@ -91,7 +112,9 @@ def ring_patches(config: ForagingConfig) -> BoolGrid:
     x_min, x_max, y_min, y_max = config.arena
     is_arena = np.zeros_like(is_ring)
     is_arena[y_min : y_max + 1, x_min : x_max + 1] = True
-    return is_ring & is_arena
+    is_ring &= is_arena
+    is_ring.flags.writeable = False
+    return is_ring
 
 
 @functools.lru_cache(maxsize=32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 from collections.abc import Sequence
@@ -24,9 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write("\n".join(["usage: stigmergy COMMAND [--help] ...", "", *lines, ""]))
         return 0
     if words[0] not in COMMANDS:
-        nearest = difflib.get_close_matches(words[0], COMMANDS, n=1)
-        hint = f"did you mean {nearest[0]!r}?" if nearest else f"known: {', '.join(COMMANDS)}."
-        sys.stderr.write(f"stigmergy: unknown command {words[0]!r}, {hint}\n")
+        from envs.presets import nearest_name  # not for every `--help`
+
+        sys.stderr.write(f"stigmergy: unknown command {words[0]!r}{nearest_name(words[0], COMMANDS)}\n")
         return 64
     module = importlib.import_module(COMMANDS[words[0]][0])
     return int(module.main(words[1:]))
