@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 EXIT_INTERNAL = 70
+_SECONDS_TO_FORWARD = 0.3  # what a launcher gets to pass a traceback on: some drop it when the job is aborted
 # Environment variables that tell how many processes a launcher started, the number of this one, and prefixes that tell
 # there is a launcher.
 _SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS")
@@ -263,6 +264,7 @@ def launch(main: Callable[[Callable[[Any], Evaluator]], int], make_task: MakeTas
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
+        time.sleep(_SECONDS_TO_FORWARD)
         comm.Abort(EXIT_INTERNAL)
         raise
 
