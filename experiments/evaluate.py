@@ -17,7 +17,8 @@ from experiments.rollout import MEASURES, task_seeds
 from experiments.run import FITNESS, FOOD, say
 from experiments.storage import write_text
 from optim.base import Array
-from optim.evaluators import EvaluationStopped, Evaluator, TaskResult
+from optim.evaluators import EvaluationStopped, Evaluator
+from optim.tasks import TaskResult
 from snn import load_published_genomes
 
 COLUMNS = ("genome", "episode", "seed", *MEASURES)

@@ -14,7 +14,7 @@ from experiments.compiled import run_compiled
 from experiments.config import AntsConfig, config_from_dict
 from experiments.seeds import episode_seeds
 from optim.base import Array
-from optim.evaluators import Task, TaskFunction
+from optim.tasks import Task, TaskFunction
 from snn import AntColonyBrain, decode, random_genomes
 from snn.spike_trains import SpikeTrains
 

@@ -34,8 +34,9 @@ from optim import (
     ParameterSpace,
 )
 from optim.base import Array
-from optim.evaluators import EvaluationStopped, Evaluator, Task, TaskResult
+from optim.evaluators import EvaluationStopped, Evaluator
 from optim.fitness import mean_over_episodes
+from optim.tasks import Task, TaskResult
 from snn import gene_blocks, random_genomes
 
 FITNESS, FOOD = MEASURES.index("fitness"), MEASURES.index("food")

@@ -10,15 +10,15 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+from optim.base import Array
+from optim.tasks import MakeTask, Task, TaskFunction, TaskResult, run_task, tasks_of
 
-Array = NDArray[np.float64]
+_NOTHING: Mapping[Task, TaskResult] = MappingProxyType({})
 
 EXIT_INTERNAL = 70
 _SECONDS_TO_FORWARD = 0.3  # what a launcher gets to pass a traceback on: some drop it when the job is aborted
@@ -27,30 +27,6 @@ _SECONDS_TO_FORWARD = 0.3  # what a launcher gets to pass a traceback on: some d
 _SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS")
 _RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID")
 _LAUNCHER_PREFIXES = ("OMPI_", "PMI_", "PMIX_", "MPI_LOCAL", "PALS_", "SLURM_STEP", "FLUX_")
-
-
-class Task(NamedTuple):
-    """Identity of one episode of one individual; seeds derive from it and from nothing else."""
-
-    generation: int
-    individual: int
-    episode: int
-
-
-# What a study gives: the measured values of one task, (n_values,) finite floats.
-TaskFunction = Callable[[Task, Array], Array]
-# Builds that function on every rank, from plain settings.
-MakeTask = Callable[[Any], TaskFunction]
-
-
-@dataclass(frozen=True, slots=True)
-class TaskResult:
-    """Outcome of one task."""
-
-    task: Task
-    values: Array | None  # (n_values,), None if the task failed
-    seconds: float  # wall time
-    error: str  # traceback of a failed task, else ""
 
 
 class EvaluationStopped(Exception):
@@ -72,6 +48,8 @@ class Evaluator(Protocol):
         genomes: Array,
         n_episodes: int,
         *,
+        known: Mapping[Task, TaskResult] = ...,
+        on_start: Callable[[Task], object] = ...,
         on_result: Callable[[TaskResult], object] = ...,
         should_stop: Callable[[], bool] = ...,
     ) -> list[TaskResult]:
@@ -80,7 +58,9 @@ class Evaluator(Protocol):
         Parameters
         ----------
         genomes : (n_individuals, n_params)
-        on_result : called once per result, in order of arrival
+        known : results that are there already, e.g. from before an interruption; not evaluated again
+        on_start : called when a task begins, or is handed to another process
+        on_result : called once per new result, in order of arrival
         should_stop : asked between tasks; True abandons the generation
 
         Raises
@@ -90,31 +70,8 @@ class Evaluator(Protocol):
         ...
 
 
-def run_task(function: TaskFunction, task: Task, genome: Array) -> TaskResult:
-    """Run one task; an exception or a value that is not finite becomes a failed result."""
-    start = time.perf_counter()
-    values: Array | None = None
-    error = ""
-    try:
-        values = np.asarray(function(task, genome), dtype=np.float64)
-        if not np.isfinite(values).all():
-            error = f"{task} returned values that are not finite: {values.tolist()}"
-            values = None
-    except Exception:
-        error = traceback.format_exc()
-    return TaskResult(task, values, time.perf_counter() - start, error)
-
-
-def _tasks(generation: int, genomes: Array, n_episodes: int) -> list[tuple[Task, Array]]:
-    return [
-        (Task(generation, individual, episode), genome)
-        for individual, genome in enumerate(genomes)
-        for episode in range(n_episodes)
-    ]
-
-
-def _ignore(result: TaskResult) -> None:
-    """Default of `on_result`."""
+def _ignore(event: Task | TaskResult) -> None:
+    """Default of `on_start` and `on_result`."""
 
 
 def _never() -> bool:
@@ -141,14 +98,20 @@ class SerialEvaluator:
         genomes: Array,
         n_episodes: int,
         *,
+        known: Mapping[Task, TaskResult] = _NOTHING,
+        on_start: Callable[[Task], object] = _ignore,
         on_result: Callable[[TaskResult], object] = _ignore,
         should_stop: Callable[[], bool] = _never,
     ) -> list[TaskResult]:
         """See `Evaluator.evaluate`."""
         results = []
-        for task, genome in _tasks(generation, genomes, n_episodes):
+        for task, genome in tasks_of(generation, genomes, n_episodes):
+            if task in known:
+                results.append(known[task])
+                continue
             if should_stop():
                 raise EvaluationStopped
+            on_start(task)
             results.append(run_task(self._function, task, genome))
             on_result(results[-1])
         return results
@@ -184,19 +147,24 @@ class MPIEvaluator:
         genomes: Array,
         n_episodes: int,
         *,
+        known: Mapping[Task, TaskResult] = _NOTHING,
+        on_start: Callable[[Task], object] = _ignore,
         on_result: Callable[[TaskResult], object] = _ignore,
         should_stop: Callable[[], bool] = _never,
     ) -> list[TaskResult]:
         """See `Evaluator.evaluate`."""
-        tasks = _tasks(generation, genomes, n_episodes)
+        everything = tasks_of(generation, genomes, n_episodes)
+        tasks = [(task, genome) for task, genome in everything if task not in known]
         by_task: dict[Task, TaskResult] = {}
+        for task, _ in tasks:
+            on_start(task)
         share = self._evaluate_in_halves if self.n_ranks == 2 else self._evaluate_from_queue
         for result in share(tasks, should_stop):
             by_task[result.task] = result
             on_result(result)
         if len(by_task) < len(tasks):
             raise EvaluationStopped
-        return [by_task[task] for task, _ in tasks]
+        return [known[task] if task in known else by_task[task] for task, _ in everything]
 
     def _evaluate_in_halves(
         self, tasks: list[tuple[Task, Array]], should_stop: Callable[[], bool]

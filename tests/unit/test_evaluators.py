@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from optim.evaluators import EvaluationStopped, SerialEvaluator, Task
+from optim.evaluators import EvaluationStopped, SerialEvaluator
+from optim.tasks import Task
 
 GENOMES = np.arange(6.0).reshape(3, 2)
 
