@@ -77,17 +77,30 @@ class Optimizer(Protocol):
         ...
 
     def ask(self) -> Array:
-        """(n, n_params) float64, the genomes to evaluate, inside the bounds; a copy. n may vary."""
+        """(n, n_params) float64, the genomes to evaluate, inside the bounds; read-only. n may vary.
+
+        Raises
+        ------
+        RuntimeError : if there is nothing left to evaluate; `stop` says so before.
+        """
         ...
 
     def tell(self, genomes: Array, evaluations: Evaluations) -> None:
-        """Take the scores of exactly the rows `ask` returned and form the next generation.
+        """Take the scores of the rows `ask` returned, in any order, and form the next generation.
 
         Raises
         ------
         RuntimeError : if `ask` was not called since the last `tell`.
         ValueError : if `genomes` are not the asked rows or `evaluations` differ in number.
         """
+        ...
+
+    def stop(self) -> dict[str, str]:
+        """Why it makes no sense to go on: a sentence by reason, e.g. "converged" or "exhausted"; empty = go on."""
+        ...
+
+    def diagnostics(self) -> dict[str, float]:
+        """What the search looks like inside, e.g. its step size; the same keys in every generation."""
         ...
 
     def state_dict(self) -> dict[str, Any]:
@@ -127,61 +140,3 @@ def restore_rng(state: dict[str, Any]) -> np.random.Generator:
     rng = np.random.default_rng(0)
     rng.bit_generator.state = state
     return rng
-
-
-def check_tell(asked: Array | None, genomes: Array, evaluations: Evaluations) -> None:
-    """Refuse scores that do not belong to the asked rows.
-
-    Parameters
-    ----------
-    asked : (n, n_params) float64, or None when no `ask` is open
-    genomes : the rows given to `tell`
-
-    Raises
-    ------
-    RuntimeError : if `asked` is None.
-    ValueError : if shape, values or number of evaluations differ.
-    """
-    if asked is None:
-        raise RuntimeError("tell() without an open ask(): there is no generation to score. Call ask() before tell().")
-    if np.shape(genomes) != asked.shape:
-        raise ValueError(
-            f"tell() got genomes of shape {np.shape(genomes)}, but ask() returned {asked.shape}. "
-            "Pass back the array from ask()."
-        )
-    different = np.flatnonzero((genomes != asked).any(axis=1))
-    if different.size:
-        raise ValueError(
-            f"tell() got genomes that differ from those of ask(), first in row {different[0]}. "
-            "Pass back the array from ask() in its order, unchanged."
-        )
-    if len(evaluations) != len(asked):
-        raise ValueError(
-            f"tell() got {len(evaluations)} evaluations for {len(asked)} genomes. "
-            "Give one per row; a failed individual has fitness NaN."
-        )
-
-
-def check_state(state: Mapping[str, Any], current: Mapping[str, Any]) -> None:
-    """Refuse a saved state that does not fit the optimizer whose own state is `current`.
-
-    Raises
-    ------
-    ValueError : if the algorithm, the keys or the shape of an array differ.
-    """
-    if state.get("algorithm") != current["algorithm"]:
-        raise ValueError(
-            f"state is of algorithm {state.get('algorithm')!r}, but this is {current['algorithm']!r}. "
-            "Load it into the optimizer class that wrote it."
-        )
-    if state.keys() != current.keys():
-        raise ValueError(
-            f"state has keys {sorted(state)}, but {sorted(current)} are needed. "
-            "Load a state_dict() of this version, whole."
-        )
-    for key, value in current.items():
-        if isinstance(value, np.ndarray) and np.shape(state[key]) != value.shape:
-            raise ValueError(
-                f"state[{key!r}] has shape {np.shape(state[key])}, but this optimizer needs {value.shape}. "
-                "Build it with the parameter space and population size of the saved run."
-            )

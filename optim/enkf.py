@@ -3,13 +3,12 @@
 Bit-identical repetition needs the same number of BLAS threads: cap it (OPENBLAS_NUM_THREADS=1), as the studies do.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from optim.base import Array, Evaluations, Seed, check_state, check_tell, make_rng, restore_rng
+from optim.base import Array, Evaluations, Seed
+from optim.search import Search
 from optim.space import ParameterSpace
 
 
@@ -103,7 +102,7 @@ def redraw(survivors: Array, n: int, rng: np.random.Generator) -> Array:
     return mean + z @ (survivors - mean) / np.sqrt(len(survivors))
 
 
-class EnsembleKalmanFilter:
+class EnsembleKalmanFilter(Search):
     """Kalman-update an ensemble towards the genome whose responses are the targets.
 
     Responses are whatever the experiment gives, e.g. normalised fitness and food fractions of a colony, and targets
@@ -127,6 +126,8 @@ class EnsembleKalmanFilter:
     ValueError : if `initial` or `targets` are not as above.
     """
 
+    _state = ("ensemble",)
+
     def __init__(
         self, space: ParameterSpace, config: EnKFConfig, *, initial: Array, targets: Array, seed: Seed
     ) -> None:
@@ -138,33 +139,28 @@ class EnsembleKalmanFilter:
             raise ValueError(
                 f"targets={targets} must be (d,) finite numbers with d >= 1. Give one number per response."
             )
-        self._space = space
+        super().__init__(space, seed)
         self._config = config
         self._targets = targets
         self._ensemble = np.array(initial, dtype=np.float64)
-        self._is_asked = False
-        self._rng = make_rng(seed)
-        self.generation = 0
 
     @property
     def mean(self) -> Array:
         """(n_params,) float64, the current estimate of the best genome."""
         return self._ensemble.mean(axis=0)
 
-    def ask(self) -> Array:
-        """(J, n_params) float64, all members; see `Optimizer`."""
-        self._is_asked = True
-        return self._ensemble.copy()
+    def _genomes(self) -> Array:
+        """All members."""
+        return self._ensemble
 
-    def tell(self, genomes: Array, evaluations: Evaluations) -> None:
-        """Update the ensemble; see `Optimizer`.
+    def _learn(self, evaluations: Evaluations) -> None:
+        """Update the ensemble.
 
         Raises
         ------
-        ValueError : also if there are no responses, or not d per member.
-        RuntimeError : also if fewer than two members survived, or the update is not finite; the state is unchanged.
+        ValueError : if there are no responses, or not d per member.
+        RuntimeError : if fewer than two members survived, or the update is not finite; the state is unchanged.
         """
-        check_tell(self._ensemble if self._is_asked else None, genomes, evaluations)
         failed = evaluations.failed
         updated = self._update_survivors(evaluations)
         unit = np.empty_like(self._ensemble)
@@ -174,9 +170,7 @@ class EnsembleKalmanFilter:
         if self._config.inflation > 0.0:
             scale = self._config.inflation * self._config.inflation_decay**self.generation
             unit += scale * self._rng.standard_normal(unit.shape)
-        self._ensemble = self._space.clip(self._space.from_unit(unit))
-        self._is_asked = False
-        self.generation += 1
+        self._ensemble = self._space.from_unit(unit)
 
     def _update_survivors(self, evaluations: Evaluations) -> Array:
         """(J_s, n_params) float64, the updated survivors in unit coordinates."""
@@ -205,21 +199,3 @@ class EnsembleKalmanFilter:
                 f"large as {largest:.3g}. Scale responses and targets to about 1, or report such members as failed."
             )
         return updated
-
-    def state_dict(self) -> dict[str, Any]:
-        """Ensemble and random state; see `Optimizer`."""
-        return {
-            "algorithm": "EnsembleKalmanFilter",
-            "generation": self.generation,
-            "is_asked": self._is_asked,
-            "ensemble": self._ensemble.copy(),
-            "rng": self._rng.bit_generator.state,
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state`; see `Optimizer`."""
-        check_state(state, self.state_dict())
-        self._rng = restore_rng(state["rng"])
-        self._ensemble = np.array(state["ensemble"], dtype=np.float64)
-        self._is_asked = bool(state["is_asked"])
-        self.generation = int(state["generation"])

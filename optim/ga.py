@@ -1,13 +1,13 @@
 """Genetic algorithm with tournament selection, blend crossover and Gaussian mutation."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optim.base import Array, Evaluations, Seed, check_state, check_tell, make_rng, restore_rng
+from optim.base import Array, Evaluations, Seed
+from optim.search import Search
 from optim.space import ParameterSpace
 
 
@@ -24,7 +24,7 @@ class GAConfig:
     crossover_probability: float = 0.7  # per pair of offspring, [0, 1]
     blend_alpha: float = 0.5  # children lie up to this fraction beyond their parents, >= 0
     mutation_probability: float = 0.7  # per offspring, [0, 1]
-    mutation_sigma: float = 1.0  # standard deviation of the added noise, in gene units, > 0
+    mutation_sigma: float = 1.0  # standard deviation of the added noise, in scaled units, > 0
     gene_probability: float = 0.45  # per gene of a mutated offspring, [0, 1]
     duplicate_mutation_probability: float = 0.8  # per offspring equal to an earlier one, [0, 1]
     n_elite: int = 0  # best individuals carried over unchanged, >= 0
@@ -47,7 +47,7 @@ class GAConfig:
         if not (0.0 < self.mutation_sigma < np.inf):
             raise ValueError(
                 f"GAConfig.mutation_sigma={self.mutation_sigma} is outside (0, inf). "
-                "Give a step in gene units, e.g. 1.0; set mutation_probability=0 for no mutation."
+                "Give a step in scaled units of the genes, e.g. 1.0; set mutation_probability=0 for no mutation."
             )
         if not isinstance(self.n_elite, int) or self.n_elite < 0:
             raise ValueError(f"GAConfig.n_elite={self.n_elite} is not an integer >= 0. Give e.g. 0 or 1.")
@@ -86,10 +86,10 @@ def blend(first: Array, second: Array, g: Array) -> tuple[Array, Array]:
     return first + g * (second - first), second + g * (first - second)
 
 
-def mutate(genomes: Array, chosen: NDArray[np.bool_], config: GAConfig, rng: np.random.Generator) -> Array:
-    """Copy of `genomes` (n, n_params) with noise on some genes of the `chosen` (n,) rows; not clipped."""
-    is_hit = chosen[:, None] & (rng.random(genomes.shape) < config.gene_probability)
-    return np.where(is_hit, genomes + rng.normal(0.0, config.mutation_sigma, genomes.shape), genomes)
+def mutate(scaled: Array, chosen: NDArray[np.bool_], config: GAConfig, rng: np.random.Generator) -> Array:
+    """Copy of `scaled` coordinates (n, n_params) with noise on some genes of the `chosen` (n,) rows; not clipped."""
+    is_hit = chosen[:, None] & (rng.random(scaled.shape) < config.gene_probability)
+    return np.where(is_hit, scaled + rng.normal(0.0, config.mutation_sigma, scaled.shape), scaled)
 
 
 def is_duplicate(genomes: Array) -> NDArray[np.bool_]:
@@ -117,21 +117,21 @@ def breed(
     elite = elite[~np.isnan(fitness[elite])]
     n_children = len(population) - len(elite)
     parents = tournament(fitness, rng.integers(len(population), size=(n_children, config.tournament_size)))
-    children = population[parents]
+    children = space.scale(population)[parents]
 
     first, second = children[: n_children - n_children % 2 : 2], children[1::2]
     g = (1.0 + 2.0 * config.blend_alpha) * rng.random(first.shape) - config.blend_alpha
     is_crossed = rng.random((len(first), 1)) < config.crossover_probability
     blended = blend(first, second, np.where(is_crossed, g, 0.0))
     first[:], second[:] = blended
-    children = space.clip(children)
+    children = space.unscale(children)
 
     is_mutated = rng.random(n_children) < config.mutation_probability
-    children = space.clip(mutate(children, is_mutated, config, rng))
+    children = space.unscale(mutate(space.scale(children), is_mutated, config, rng))
 
     is_copy = is_duplicate(np.concatenate([population[elite], children]))[len(elite) :]
     is_mutated = is_copy & (rng.random(n_children) < config.duplicate_mutation_probability)
-    children = space.clip(mutate(children, is_mutated, config, rng))
+    children = space.unscale(mutate(space.scale(children), is_mutated, config, rng))
 
     is_unchanged = (children == population[parents]).all(axis=1)
     inherited = np.concatenate([fitness[elite], np.where(is_unchanged, fitness[parents], np.nan)])
@@ -140,7 +140,7 @@ def breed(
     return np.concatenate([population[elite], children]), inherited
 
 
-class GeneticAlgorithm:
+class GeneticAlgorithm(Search):
     """Evolve a population that its offspring replace entirely, but for the elite.
 
     With `reevaluate="changed"` an offspring equal to its parent keeps the parent's fitness and is not asked again,
@@ -165,6 +165,8 @@ class GeneticAlgorithm:
     crossing two equal parents leaves them unchanged and costs no evaluation; the generator is its own.
     """
 
+    _state = ("population", "fitness")
+
     def __init__(self, space: ParameterSpace, config: GAConfig, *, initial: Array, seed: Seed) -> None:
         space.check(initial)
         if len(initial) < max(2, config.n_elite + 1):
@@ -172,45 +174,21 @@ class GeneticAlgorithm:
                 f"initial has {len(initial)} individuals, but needs >= {max(2, config.n_elite + 1)}: "
                 f"2 parents, and more than n_elite={config.n_elite}. Give more rows."
             )
-        self._space = space
+        super().__init__(space, seed)
         self._config = config
         self._population = np.array(initial, dtype=np.float64)
         self._fitness = np.full(len(initial), np.nan)  # NaN = to be evaluated
-        self._is_asked = False
-        self._rng = make_rng(seed)
-        self.generation = 0
 
-    def ask(self) -> Array:
-        """(n, n_params) float64, the individuals without a fitness; see `Optimizer`."""
-        self._is_asked = True
+    def _genomes(self) -> Array:
+        """The individuals without a fitness."""
         return self._population[np.isnan(self._fitness)]
 
-    def tell(self, genomes: Array, evaluations: Evaluations) -> None:
-        """Score the asked individuals and breed the next generation; see `Optimizer`."""
-        is_due = np.isnan(self._fitness)
-        check_tell(self._population[is_due] if self._is_asked else None, genomes, evaluations)
+    def _learn(self, evaluations: Evaluations) -> None:
+        """Score the asked individuals and breed the next generation."""
         fitness = self._fitness.copy()
-        fitness[is_due] = evaluations.fitness
+        fitness[np.isnan(fitness)] = evaluations.fitness
         self._population, self._fitness = breed(self._population, fitness, self._space, self._config, self._rng)
-        self._is_asked = False
-        self.generation += 1
 
-    def state_dict(self) -> dict[str, Any]:
-        """Population, inherited fitness, random state; see `Optimizer`."""
-        return {
-            "algorithm": "GeneticAlgorithm",
-            "generation": self.generation,
-            "is_asked": self._is_asked,
-            "population": self._population.copy(),
-            "fitness": self._fitness.copy(),
-            "rng": self._rng.bit_generator.state,
-        }
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue from `state`; see `Optimizer`."""
-        check_state(state, self.state_dict())
-        self._rng = restore_rng(state["rng"])
-        self._population = np.array(state["population"], dtype=np.float64)
-        self._fitness = np.array(state["fitness"], dtype=np.float64)
-        self._is_asked = bool(state["is_asked"])
-        self.generation = int(state["generation"])
+    def diagnostics(self) -> dict[str, float]:
+        """Mean standard deviation of a gene over the population, in unit coordinates."""
+        return {"spread": float(self._space.to_unit(self._population).std(axis=0).mean())}

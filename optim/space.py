@@ -1,10 +1,17 @@
-"""The box an optimizer searches: named blocks of genes with bounds."""
+"""The box an optimizer searches: named blocks of genes with bounds, kinds and ways to stay inside."""
 
 from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optim.base import Array
+
+Kind = Literal["float", "log", "integer"]
+Bounds = Literal["clip", "reflect", "sigmoid"]
+
+_NEAR_ONE = 1.0 - 1e-9  # a gene on its bound has no finite coordinate behind a sigmoid: it gets that of this value
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +22,11 @@ class Block:
     ----------
     name : what the genes are, with the unit, e.g. "weight_pA"
     size : number of genes, >= 1
-    low, high : bounds of every gene in its own unit, 0 < high - low < inf
+    low, high : bounds of every gene in its own unit, 0 < high - low < inf; whole numbers for "integer", 0 < low for
+        "log"
+    kind : "float"; "log", searched by its logarithm; "integer", searched as a number that is rounded
+    bounds : how a search that steps outside comes back: "clip" to the bound, "reflect" at it, or "sigmoid", where
+        the search is unbounded and a tanh maps it inside
 
     Raises
     ------
@@ -26,6 +37,8 @@ class Block:
     size: int
     low: float
     high: float
+    kind: Kind = "float"
+    bounds: Bounds = "clip"
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -37,11 +50,25 @@ class Block:
                 f"Block {self.name!r}: bounds [{self.low}, {self.high}] need 0 < high - low < inf. "
                 "Give a box of positive width, e.g. [-20, 20]; leave constant genes out of the genome."
             )
+        for name, value, known in (("kind", self.kind, get_args(Kind)), ("bounds", self.bounds, get_args(Bounds))):
+            if value not in known:
+                raise ValueError(f"Block {self.name!r}: {name}={value!r} is unknown. Choose one of {', '.join(known)}.")
+        if self.kind == "log" and self.low <= 0.0:
+            raise ValueError(
+                f"Block {self.name!r}: low={self.low} has no logarithm. Give a bound above 0, or kind='float'."
+            )
+        if self.kind == "integer" and not (float(self.low).is_integer() and float(self.high).is_integer()):
+            raise ValueError(
+                f"Block {self.name!r}: bounds [{self.low}, {self.high}] of an integer must be whole numbers."
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class ParameterSpace:
-    """Bounds and names of a genome.
+    """Bounds, kinds and names of a genome.
+
+    Optimizers search in other coordinates than genes: *scaled* ones (the logarithm of "log" genes, the others as they
+    are) or *unit* ones, where the scaled bounds are -1 and 1.
 
     Parameters
     ----------
@@ -50,6 +77,8 @@ class ParameterSpace:
     Attributes
     ----------
     low, high : (n_params,) float64, read-only
+    scaled_low, scaled_high : (n_params,) float64, read-only, bounds of the scaled coordinates; half a step wider for
+        integers, so that every value gets an equal share
     slices : the genes of each block, by name
 
     Raises
@@ -60,7 +89,11 @@ class ParameterSpace:
     blocks: tuple[Block, ...]
     low: Array = field(init=False, repr=False, compare=False)
     high: Array = field(init=False, repr=False, compare=False)
+    scaled_low: Array = field(init=False, repr=False, compare=False)
+    scaled_high: Array = field(init=False, repr=False, compare=False)
     slices: dict[str, slice] = field(init=False, repr=False, compare=False)
+    # Genes that need more than a linear map, by kind and by way back; empty entries are left out.
+    _genes: dict[str, NDArray[np.intp]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         blocks = tuple(self.blocks)
@@ -71,15 +104,25 @@ class ParameterSpace:
             )
         sizes = [block.size for block in blocks]
         ends = np.cumsum(sizes).tolist()
-        low = np.repeat(np.array([block.low for block in blocks], dtype=np.float64), sizes)
-        high = np.repeat(np.array([block.high for block in blocks], dtype=np.float64), sizes)
-        low.setflags(write=False)
-        high.setflags(write=False)
+        genes = {}
+        for attribute, values in (("kind", ("log", "integer")), ("bounds", ("reflect", "sigmoid"))):
+            for value in values:
+                chosen = np.repeat([getattr(block, attribute) == value for block in blocks], sizes)
+                if chosen.any():
+                    genes[value] = np.flatnonzero(chosen)
         object.__setattr__(self, "blocks", blocks)
-        object.__setattr__(self, "low", low)
-        object.__setattr__(self, "high", high)
+        object.__setattr__(self, "_genes", genes)
         slices = {block.name: slice(end - block.size, end) for block, end in zip(blocks, ends, strict=True)}
         object.__setattr__(self, "slices", slices)
+        for name in ("low", "high"):
+            bound = np.repeat(np.array([getattr(block, name) for block in blocks], dtype=np.float64), sizes)
+            scaled = self.scale(bound)
+            if "integer" in genes:
+                scaled = scaled.copy()
+                scaled[genes["integer"]] += -0.5 if name == "low" else 0.5
+            for key, array in ((name, bound), (f"scaled_{name}", scaled)):
+                array.setflags(write=False)
+                object.__setattr__(self, key, array)
 
     @property
     def n_params(self) -> int:
@@ -91,21 +134,72 @@ class ParameterSpace:
         """Block names in genome order."""
         return tuple(self.slices)
 
+    def named(self, genome: Array) -> dict[str, Any]:
+        """Values of a (n_params,) genome by block name: a float or int where the block is one gene, else an array."""
+        values: dict[str, Any] = {}
+        for block in self.blocks:
+            genes = np.asarray(genome, dtype=np.float64)[self.slices[block.name]]
+            typed = genes.astype(np.int64) if block.kind == "integer" else genes
+            values[block.name] = typed[0].item() if block.size == 1 else typed
+        return values
+
     def clip(self, genomes: Array) -> Array:
         """(n, n_params) genomes moved to the nearest point of the box; NaN stays NaN, see `check`."""
-        return np.clip(genomes, self.low, self.high)
+        return np.clip(self._rounded(genomes), self.low, self.high)
 
     def sample(self, rng: np.random.Generator, n: int) -> Array:
-        """(n, n_params) genomes, uniform in the box."""
-        return rng.uniform(self.low, self.high, size=(n, self.n_params))
+        """(n, n_params) genomes, uniform in the scaled coordinates of the box."""
+        return self.unscale(rng.uniform(self.scaled_low, self.scaled_high, size=(n, self.n_params)))
+
+    def scale(self, genomes: Array) -> Array:
+        """Scaled coordinates of genomes (…, n_params); the argument itself if no gene is "log"."""
+        if "log" not in self._genes:
+            return genomes
+        scaled = np.array(genomes, dtype=np.float64)
+        scaled[..., self._genes["log"]] = np.log(scaled[..., self._genes["log"]])
+        return scaled
+
+    def unscale(self, scaled: Array) -> Array:
+        """Genomes (…, n_params) of scaled coordinates, moved to the nearest point of the box."""
+        genomes = scaled
+        if "log" in self._genes:
+            genomes = np.array(scaled, dtype=np.float64)
+            with np.errstate(over="ignore"):  # clipped below
+                genomes[..., self._genes["log"]] = np.exp(genomes[..., self._genes["log"]])
+        return self.clip(genomes)
 
     def to_unit(self, genomes: Array) -> Array:
-        """Linear map of [low, high] to [-1, 1], gene by gene; nothing is clipped."""
-        return (genomes - self.low) / (self.high - self.low) * 2.0 - 1.0
+        """Unit coordinates of genomes (…, n_params); nothing is clipped.
+
+        Linear in the scaled coordinates, which [-1, 1] spans; behind a "sigmoid" the inverse of tanh.
+        """
+        unit = (self.scale(genomes) - self.scaled_low) / (self.scaled_high - self.scaled_low) * 2.0 - 1.0
+        if "sigmoid" in self._genes:
+            genes = self._genes["sigmoid"]
+            unit[..., genes] = np.arctanh(np.clip(unit[..., genes], -_NEAR_ONE, _NEAR_ONE))
+        return unit
 
     def from_unit(self, unit: Array) -> Array:
-        """Linear map of [-1, 1] to [low, high], exact at both ends; inside, rounding may pass a bound by one ulp."""
-        return 0.5 * ((1.0 - unit) * self.low + (1.0 + unit) * self.high)
+        """Genomes (…, n_params) of unit coordinates, inside the bounds and exact at both ends of clipped genes."""
+        inside = self.confine(unit)
+        if "sigmoid" in self._genes:
+            genes = self._genes["sigmoid"]
+            inside[..., genes] = np.tanh(inside[..., genes])
+        scaled = 0.5 * ((1.0 - inside) * self.scaled_low + (1.0 + inside) * self.scaled_high)
+        return self.unscale(scaled)
+
+    def confine(self, unit: Array) -> Array:
+        """Copy of unit coordinates, those outside [-1, 1] brought back as their block says; a "sigmoid" has no outside.
+
+        What a search keeps as its position, so that it does not walk away from where its genomes are.
+        """
+        inside = np.clip(unit, -1.0, 1.0)
+        for how in ("reflect", "sigmoid"):
+            if how in self._genes:
+                genes = self._genes[how]
+                there = np.asarray(unit)[..., genes]
+                inside[..., genes] = there if how == "sigmoid" else 1.0 - np.abs(np.mod(there + 1.0, 4.0) - 2.0)
+        return inside
 
     def check(self, genomes: Array) -> None:
         """Refuse genomes outside the box.
@@ -116,7 +210,8 @@ class ParameterSpace:
 
         Raises
         ------
-        ValueError : if the shape is another, or a gene is NaN or out of bounds; names the first one.
+        ValueError : if the shape is another, or a gene is NaN, out of bounds, or no whole number where it should be;
+            names the first one.
         """
         if np.ndim(genomes) != 2 or np.shape(genomes)[1] != self.n_params:
             raise ValueError(
@@ -127,8 +222,25 @@ class ParameterSpace:
         outside = np.argwhere(~((genomes >= self.low) & (genomes <= self.high)))
         if outside.size:
             row, column = outside[0].tolist()
-            name = next(name for name, genes in self.slices.items() if column < genes.stop)
             raise ValueError(
-                f"genomes[{row}, {column}] = {genomes[row, column]} of block {name!r} is outside "
+                f"genomes[{row}, {column}] = {genomes[row, column]} of block {self._block_of(column)!r} is outside "
                 f"[{self.low[column]}, {self.high[column]}]. Apply ParameterSpace.clip, or widen the block."
             )
+        broken = np.argwhere(self._rounded(genomes) != genomes)
+        if broken.size:
+            row, column = broken[0].tolist()
+            raise ValueError(
+                f"genomes[{row}, {column}] = {genomes[row, column]} of block {self._block_of(column)!r} is no whole "
+                "number. Apply ParameterSpace.clip."
+            )
+
+    def _rounded(self, genomes: Array) -> Array:
+        """Genomes with whole numbers where the kind is "integer"; the argument itself if there is no such gene."""
+        if "integer" not in self._genes:
+            return genomes
+        rounded = np.array(genomes, dtype=np.float64)
+        rounded[..., self._genes["integer"]] = np.round(rounded[..., self._genes["integer"]])
+        return rounded
+
+    def _block_of(self, column: int) -> str:
+        return next(name for name, genes in self.slices.items() if column < genes.stop)

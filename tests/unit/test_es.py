@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from optim import Block, ESConfig, Evaluations, EvolutionStrategy, ParameterSpace
-from optim.es import adam_step, search_gradient
+from optim.ascent import adam_step
+from optim.es import search_gradient
 
 SPACE = ParameterSpace((Block("weight_pA", 2, -20.0, 20.0), Block("delay_ms", 1, 1.0, 7.0)))
 X0 = np.array([0.0, 10.0, 4.0])
@@ -42,24 +43,31 @@ def test_a_start_outside_the_bounds_is_refused():
 def test_search_gradient_matches_a_hand_computed_linear_case():
     perturbations = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
     fitness = perturbations @ [2.0, 1.0]  # ranks 1/2, 1/6, -1/2, -1/6
-    np.testing.assert_allclose(search_gradient(fitness, perturbations, 0.5), [0.5, 1 / 6])
+    np.testing.assert_allclose(search_gradient(fitness, perturbations, 0.5, mirrored=False), [0.5, 1 / 6])
+
+
+def test_the_mirrored_gradient_is_that_of_both_signs_written_out():
+    noise = np.random.default_rng(1).standard_normal((5, 3))
+    fitness = np.random.default_rng(2).standard_normal(10)
+    both = search_gradient(fitness, np.concatenate([noise, -noise]), 0.5, mirrored=False)
+    np.testing.assert_allclose(search_gradient(fitness, noise, 0.5, mirrored=True), both)
 
 
 def test_search_gradient_points_along_a_linear_fitness():
     slope = np.array([1.0, -2.0, 0.5, 0.0])
     perturbations = np.random.default_rng(1).standard_normal((20_000, 4))
-    gradient = search_gradient(perturbations @ slope, perturbations, 0.1)
+    gradient = search_gradient(perturbations @ slope, perturbations, 0.1, mirrored=False)
     cosine = gradient @ slope / np.linalg.norm(gradient) / np.linalg.norm(slope)
     assert cosine > 0.999
 
 
 def test_adam_step_equals_two_hand_computed_updates():
-    config = ESConfig(learning_rate=0.1, adam_beta1=0.5, adam_beta2=0.75, adam_epsilon=1.0)
+    rule = {"learning_rate": 0.1, "beta1": 0.5, "beta2": 0.75, "epsilon": 1.0}
     zero = np.zeros(1)
-    step, first, second = adam_step(np.array([2.0]), zero, zero, 1, config)
+    step, first, second = adam_step(np.array([2.0]), zero, zero, 1, **rule)
     # m = 1, v = 1; corrected 2 and 4; 0.1 · 2 / (2 + 1)
     np.testing.assert_allclose([step[0], first[0], second[0]], [0.2 / 3.0, 1.0, 1.0])
-    step, first, second = adam_step(np.array([-4.0]), first, second, 2, config)
+    step, first, second = adam_step(np.array([-4.0]), first, second, 2, **rule)
     # m = -1.5, v = 4.75; corrected -2 and 4.75 / 0.4375
     np.testing.assert_allclose([step[0], first[0], second[0]], [-0.2 / (np.sqrt(4.75 / 0.4375) + 1.0), -1.5, 4.75])
 
@@ -81,7 +89,7 @@ def test_the_first_step_on_a_linear_fitness_is_the_learning_rate_per_gene():
 def test_failed_candidates_share_the_lowest_rank_in_the_gradient():
     perturbations = np.array([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0], [0.0, -1.0]])
     fitness = np.array([np.nan, 8.0, 7.0, np.nan])  # ranks -1/3, 1/2, 1/6, -1/3
-    np.testing.assert_allclose(search_gradient(fitness, perturbations, 0.5), [-0.25, 5 / 12])
+    np.testing.assert_allclose(search_gradient(fitness, perturbations, 0.5, mirrored=False), [-0.25, 5 / 12])
 
 
 @pytest.mark.parametrize("mirrored", [True, False])

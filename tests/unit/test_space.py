@@ -87,3 +87,69 @@ def test_check_names_the_first_offending_gene(value):
 def test_check_refuses_another_shape(shape):
     with pytest.raises(ValueError, match=r"must be \(n, 5\)"):
         SPACE.check(np.ones(shape))
+
+
+MIXED = ParameterSpace(
+    (
+        Block("rate_hz", 1, 0.01, 100.0, kind="log"),
+        Block("n_hidden", 2, 3, 9, kind="integer"),
+        Block("delay_ms", 1, 1.0, 7.0, bounds="reflect"),
+        Block("gain", 1, -2.0, 2.0, bounds="sigmoid"),
+    )
+)
+
+
+def test_unit_coordinates_of_every_kind_lead_back_to_the_genome():
+    genomes = MIXED.sample(np.random.default_rng(1), 50)
+    MIXED.check(genomes)
+    np.testing.assert_allclose(MIXED.from_unit(MIXED.to_unit(genomes)), genomes, rtol=1e-9)
+
+
+def test_kinds_map_the_middle_and_the_ends_as_named():
+    middle = MIXED.from_unit(np.zeros((1, 5)))[0]
+    np.testing.assert_allclose(middle, [1.0, 6.0, 6.0, 4.0, 0.0])  # geometric mean, then arithmetic ones
+    np.testing.assert_allclose(MIXED.from_unit(np.full((1, 5), 1.0))[0], [100.0, 9.0, 9.0, 7.0, 2.0 * np.tanh(1.0)])
+    np.testing.assert_allclose(MIXED.from_unit(np.full((1, 5), -1.5))[0], [0.01, 3.0, 3.0, 2.5, 2.0 * np.tanh(-1.5)])
+
+
+def test_every_integer_gets_an_equal_share_of_the_unit_interval():
+    values = MIXED.from_unit(np.linspace(-1.0, 1.0, 70_000)[:, None] * np.ones(5))[:, 1]
+    _, counts = np.unique(values, return_counts=True)
+    assert len(counts) == 7
+    np.testing.assert_allclose(counts, 10_000, rtol=1e-3)
+
+
+def test_reflection_is_a_triangle_wave_of_period_four():
+    space = ParameterSpace((Block("x", 1, -1.0, 1.0, bounds="reflect"),))
+    steps = np.array([[1.25], [2.0], [3.0], [3.5], [5.25], [-1.5]])
+    np.testing.assert_allclose(space.from_unit(steps), [[0.75], [0.0], [-1.0], [-0.5], [0.75], [-0.5]])
+
+
+def test_named_values_have_the_type_of_their_kind():
+    named = MIXED.named(np.array([0.5, 4.0, 5.0, 2.0, 1.0]))
+    assert named["rate_hz"] == 0.5
+    assert isinstance(named["rate_hz"], float)
+    np.testing.assert_array_equal(named["n_hidden"], [4, 5])
+    assert named["n_hidden"].dtype == np.int64
+    assert isinstance(ParameterSpace((Block("n", 1, 1, 5, kind="integer"),)).named(np.array([2.0]))["n"], int)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"kind": "logarithmic"}, "kind='logarithmic' is unknown"),
+        ({"bounds": "wrap"}, "bounds='wrap' is unknown"),
+        ({"kind": "log", "low": 0.0}, "low=0.0 has no logarithm"),
+        ({"kind": "integer", "low": 0.5}, "must be whole numbers"),
+    ],
+)
+def test_a_block_of_an_impossible_kind_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Block(**{"name": "x", "size": 1, "low": 1.0, "high": 2.0} | settings)
+
+
+def test_a_fraction_where_a_whole_number_belongs_is_named():
+    genome = np.array([[1.0, 4.0, 5.5, 2.0, 0.0]])
+    with pytest.raises(ValueError, match=r"genomes\[0, 2\] = 5.5 of block 'n_hidden' is no whole number"):
+        MIXED.check(genome)
+    np.testing.assert_array_equal(MIXED.clip(genome)[0], [1.0, 4.0, 6.0, 2.0, 0.0])

@@ -1,0 +1,117 @@
+"""The optimizers under contract. A new one is a line in `optim.methods.METHODS` and one in CASES; nothing else.
+
+python tests/contract/optimizer_cases.py     # measures the frozen figures of CASES anew
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from optim import Block, Evaluations, ParameterSpace
+from optim.methods import METHODS, Start, make_optimizer
+from optim.problems import sphere
+
+SPACE = ParameterSpace((Block("weight_pA", 4, -20.0, 20.0), Block("delay_ms", 2, 1.0, 7.0)))
+OPTIMUM = np.array([5.0, -3.0, 0.0, 8.0, 2.0, 4.5])
+# Every kind of gene and every way to stay inside.
+MIXED = ParameterSpace(
+    (
+        Block("weight_pA", 1, -20.0, 20.0),
+        Block("rate_hz", 1, 1e-3, 1e3, kind="log"),
+        Block("n_hidden", 1, 3, 9, kind="integer"),
+        Block("delay_ms", 1, 1.0, 7.0, bounds="reflect"),
+        Block("gain", 1, 0.1, 10.0, kind="log", bounds="sigmoid"),
+        Block("n_levels", 1, -5, 5, kind="integer", bounds="reflect"),
+    )
+)
+N = 20
+GATE = 1e-3  # error of the sphere, as a fraction of that of the middle of the box
+SEEDS = range(5)
+
+
+@dataclass(frozen=True)
+class Case:
+    """An optimizer under test with some of its settings."""
+
+    name: str
+    method: str
+    evaluations: float  # frozen median to reach GATE from a corner of the box; inf: never within the budget
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    rank_based: bool = True  # sees the order of the fitness only
+    survives_all_failed: bool = True  # else tell raises RuntimeError
+    n: int = N  # rows of `initial`
+
+    def initial(self, seed=1, space=SPACE):
+        """The first individuals."""
+        return space.sample(np.random.default_rng(seed), self.n)
+
+    def make(self, initial, seed, space=SPACE):
+        """The optimizer at its first generation."""
+        config = METHODS[self.method].config(**self.settings)
+        return make_optimizer(self.method, Start(space, initial, seed, np.zeros(space.n_params)), config)
+
+
+CASES = [
+    Case("ga", "ga", 606),
+    Case("ga_elite_all", "ga", 399, {"n_elite": 2, "reevaluate": "all"}),
+    Case("es", "es", 4602),
+    Case("es_one_sided", "es", 2638, {"mirrored": False}),
+    Case("enkf", "enkf", 26, {"gamma": 0.01}, rank_based=False, survives_all_failed=False),
+    Case(
+        "enkf_inflated",
+        "enkf",
+        1176,
+        {"inflation": 0.02, "inflation_decay": 0.9},
+        rank_based=False,
+        survives_all_failed=False,
+    ),
+]
+
+
+def evaluate(genomes, space=SPACE, optimum=OPTIMUM):
+    """A sphere in unit coordinates: responses are the distances to the optimum per gene, their targets zero."""
+    offset = space.to_unit(genomes) - space.to_unit(optimum)
+    return Evaluations(sphere(offset), offset)
+
+
+def advance(optimizer, n, evaluate=evaluate):
+    """The genomes asked in up to `n` generations."""
+    trace = []
+    for _ in range(n):
+        if optimizer.stop():
+            break
+        genomes = optimizer.ask()
+        optimizer.tell(genomes, evaluate(genomes))
+        trace.append(genomes)
+    return trace
+
+
+def evaluations_to_gate(case, seed, budget=20_000):
+    """How many evaluations until the best error is GATE of the first one; inf if not within the budget."""
+    start = case.initial(seed)
+    optimizer = case.make(start, seed)
+    goal = GATE * np.median(-evaluate(start).fitness)
+    used = 0
+    while used < budget and not optimizer.stop():
+        genomes = optimizer.ask()
+        evaluations = evaluate(genomes)
+        reached = np.flatnonzero(-evaluations.fitness <= goal)
+        if reached.size:
+            return used + int(reached[0]) + 1
+        used += len(genomes)
+        optimizer.tell(genomes, evaluations)
+    return np.inf
+
+
+def median_to_gate(case):
+    """Median over SEEDS of the evaluations to the gate."""
+    return float(np.median([evaluations_to_gate(case, seed) for seed in SEEDS]))
+
+
+if __name__ == "__main__":
+    import sys
+
+    for case in CASES:
+        sys.stdout.write(f"{case.name:24s} {median_to_gate(case):8.0f}  (frozen {case.evaluations})\n")
