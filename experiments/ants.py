@@ -42,7 +42,9 @@ from experiments.run import GenerationFailedError, evolve, make_optimizer, say
 from experiments.run_folder import RunFolder
 from experiments.storage import StorageError, write_text
 from optim import Optimizer
-from optim.evaluators import Evaluator, MpiUnavailableError, is_first_rank, launch, mpi_library
+from optim.evaluators import Evaluator
+from optim.launcher import is_first_rank
+from optim.mpi import MpiUnavailableError, launch, mpi_library
 from snn.nest_kernel import NestUnavailableError
 
 MakeEvaluator = Callable[[Any], Evaluator]

@@ -1,40 +1,59 @@
-"""Genomes to measurements, in one process or over MPI ranks; the one place that imports mpi4py.
+"""Genomes to measurements, in this process or in others.
 
-The unit of work is one episode of one individual. Rank 0 runs the optimizer and hands out tasks; what a task computes
-depends on its identity only, and results are ordered by identity, so any number of ranks gives the same answer.
+The unit of work is one episode of one individual. The first process runs the optimizer and hands out tasks; what a task
+computes depends on its identity only, and results are ordered by identity, so any number of processes gives the same
+answer. MPI ranks are started in `optim.mpi`.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-import time
-import traceback
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from multiprocessing.connection import wait
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from optim.base import Array
+from optim.schedule import Schedule
 from optim.tasks import MakeTask, Task, TaskFunction, TaskResult, run_task, tasks_of
+from optim.workers import Worker
 
 _NOTHING: Mapping[Task, TaskResult] = MappingProxyType({})
 
-EXIT_INTERNAL = 70
-_SECONDS_TO_FORWARD = 0.3  # what a launcher gets to pass a traceback on: some drop it when the job is aborted
-# Environment variables that tell how many processes a launcher started, the number of this one, and prefixes that tell
-# there is a launcher.
-_SIZE_VARIABLES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MPI_LOCALNRANKS")
-_RANK_VARIABLES = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK", "SLURM_PROCID")
-_LAUNCHER_PREFIXES = ("OMPI_", "PMI_", "PMIX_", "MPI_LOCAL", "PALS_", "SLURM_STEP", "FLUX_")
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a task may cost before it is recorded as failed: at most (1 + retries) × timeout_s.
+
+    Raises
+    ------
+    ValueError : if a value is outside its range.
+    """
+
+    timeout_s: float = 0.0  # wall time of one attempt; 0 = no limit, tasks run in the process of their rank
+    retries: int = 1  # further attempts after a failure of any kind, >= 0: a child may have been killed from outside
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.timeout_s < float("inf"):
+            raise ValueError(f"timeout_s={self.timeout_s} is outside [0, inf). Give seconds, or 0 for no limit.")
+        if not isinstance(self.retries, int) or self.retries < 0:
+            raise ValueError(f"retries={self.retries} is not an integer >= 0. Give e.g. 1, or 0 for none.")
+
+
+NO_LIMITS = Limits()
 
 
 class EvaluationStopped(Exception):
-    """The caller asked to stop in the middle of a generation; its results are dropped."""
+    """The caller asked to stop in the middle of a generation; what had arrived was passed to `on_result`."""
 
 
-class MpiUnavailableError(RuntimeError):
-    """Started by an MPI launcher, but MPI does not work in this Python."""
+def _ignore(event: Task | TaskResult) -> None:
+    """Default of `on_start` and `on_result`."""
+
+
+def _never() -> bool:
+    """Default of `should_stop`."""
+    return False
 
 
 class Evaluator(Protocol):
@@ -59,9 +78,9 @@ class Evaluator(Protocol):
         ----------
         genomes : (n_individuals, n_params)
         known : results that are there already, e.g. from before an interruption; not evaluated again
-        on_start : called when a task begins, or is handed to another process
+        on_start : called when a task begins, or is handed to another process; again for every further attempt
         on_result : called once per new result, in order of arrival
-        should_stop : asked between tasks; True abandons the generation
+        should_stop : asked between tasks; True abandons the generation after the tasks under way
 
         Raises
         ------
@@ -70,13 +89,8 @@ class Evaluator(Protocol):
         ...
 
 
-def _ignore(event: Task | TaskResult) -> None:
-    """Default of `on_start` and `on_result`."""
-
-
-def _never() -> bool:
-    """Default of `should_stop`."""
-    return False
+# Builds the evaluator of a job from the settings of its tasks.
+MakeEvaluator = Callable[..., Evaluator]
 
 
 class SerialEvaluator:
@@ -85,12 +99,14 @@ class SerialEvaluator:
     Parameters
     ----------
     function : TaskFunction
+    retries : further attempts after a failure, >= 0
     """
 
     n_ranks = 1
 
-    def __init__(self, function: TaskFunction) -> None:
+    def __init__(self, function: TaskFunction, retries: int = 0) -> None:
         self._function = function
+        self._retries = retries
 
     def evaluate(
         self,
@@ -111,35 +127,47 @@ class SerialEvaluator:
                 continue
             if should_stop():
                 raise EvaluationStopped
-            on_start(task)
-            results.append(run_task(self._function, task, genome))
+            results.append(self._run(task, genome, on_start))
             on_result(results[-1])
         return results
 
+    def _run(self, task: Task, genome: Array, on_start: Callable[[Task], object]) -> TaskResult:
+        attempts = 0
+        while True:
+            on_start(task)
+            result = run_task(self._function, task, genome)
+            attempts += 1
+            if result.values is not None or attempts > self._retries:
+                return dataclasses.replace(result, attempts=attempts)
 
-# Kinds of messages from rank 0.
-_SETTINGS, _TASKS, _STOP = range(3)
+
+class Lane(Protocol):
+    """Somebody who works through tasks: a child process or another rank."""
+
+    def send(self, tasks: list[tuple[Task, Array]]) -> None: ...
+
+    def collect(self) -> list[TaskResult]: ...
+
+    @property
+    def is_idle(self) -> bool: ...
 
 
-class MPIEvaluator:
-    """Spreads tasks over the ranks of a communicator; used on rank 0, while the others are in `launch`.
-
-    With two ranks both work on half of the tasks. From three on, rank 0 only hands out one task at a time, so that
-    uneven episodes balance out.
+class DistributedEvaluator:
+    """Hands tasks to child processes and MPI ranks, the longest first, a new one to whoever is free.
 
     Parameters
     ----------
-    comm : mpi4py communicator with at least two ranks
-    make_task, settings : build the task function on every rank
+    workers : child processes of this one
+    ranks : other ranks
+    retries : further attempts after a failure, >= 0
     """
 
-    def __init__(self, comm: Any, make_task: MakeTask, settings: Any) -> None:
-        self.n_ranks: int = comm.size
-        self._comm = comm
-        # First here, then elsewhere: rank 0 fills the compiler cache that the others read.
-        self._function = make_task(settings)
-        for rank in range(1, comm.size):
-            _send(comm, (_SETTINGS, settings), rank)
+    def __init__(self, workers: Sequence[Worker], ranks: Sequence[Lane], retries: int) -> None:
+        self.n_ranks = len(workers) + len(ranks)
+        self._workers = workers
+        self._lanes: list[Lane] = [*ranks, *workers]
+        self._retries = retries
+        self._expected: dict[int, float] = {}  # seconds of an episode, by row of the last generation
 
     def evaluate(
         self,
@@ -153,158 +181,61 @@ class MPIEvaluator:
         should_stop: Callable[[], bool] = _never,
     ) -> list[TaskResult]:
         """See `Evaluator.evaluate`."""
-        everything = tasks_of(generation, genomes, n_episodes)
-        tasks = [(task, genome) for task, genome in everything if task not in known]
-        by_task: dict[Task, TaskResult] = {}
-        for task, _ in tasks:
-            on_start(task)
-        share = self._evaluate_in_halves if self.n_ranks == 2 else self._evaluate_from_queue
-        for result in share(tasks, should_stop):
-            by_task[result.task] = result
-            on_result(result)
-        if len(by_task) < len(tasks):
+        tasks = tasks_of(generation, genomes, n_episodes)
+        schedule = Schedule([pair for pair in tasks if pair[0] not in known], self._expected)
+        done = dict(known)
+        attempts: dict[Task, int] = {}
+        for result in self._work_off(schedule, on_start, should_stop):
+            attempt = attempts[result.task] = attempts.get(result.task, 0) + 1
+            schedule.learn(result)
+            if result.values is None and attempt <= self._retries:
+                schedule.put_back(result.task)
+                continue
+            done[result.task] = dataclasses.replace(result, attempts=attempt)
+            on_result(done[result.task])
+        self._expected = schedule.expected
+        if len(done) < len(tasks):
             raise EvaluationStopped
-        return [known[task] if task in known else by_task[task] for task, _ in everything]
+        return [done[task] for task, _ in tasks]
 
-    def _evaluate_in_halves(
-        self, tasks: list[tuple[Task, Array]], should_stop: Callable[[], bool]
+    def _work_off(
+        self, schedule: Schedule, on_start: Callable[[Task], object], should_stop: Callable[[], bool]
     ) -> Iterator[TaskResult]:
-        """Both ranks work; the other one sends its results at the end."""
-        if len(tasks) > 1:
-            _send(self._comm, (_TASKS, tasks[1::2]), 1)
-        for task, genome in tasks[0::2]:
-            if should_stop():
-                break
-            yield run_task(self._function, task, genome)
-        if len(tasks) > 1:
-            if should_stop():
-                _send(self._comm, (_TASKS, []), 1)  # any message ends the batch; this one asks for nothing
-            yield from _receive(self._comm, 1)
+        """Results in order of arrival, until nothing waits or is under way, or the stop is asked for."""
+        while True:
+            for lane in self._lanes:
+                if lane.is_idle and len(schedule) and not should_stop():
+                    chunk = schedule.take(self.n_ranks)
+                    for task, _ in chunk:
+                        on_start(task)
+                    lane.send(chunk)
+            if all(lane.is_idle for lane in self._lanes):
+                return
+            yield from self._next_results()
 
-    def _evaluate_from_queue(
-        self, tasks: list[tuple[Task, Array]], should_stop: Callable[[], bool]
-    ) -> Iterator[TaskResult]:
-        """Rank 0 hands out tasks one by one to whoever is free."""
-        waiting = list(reversed(tasks))
-        free = list(range(self.n_ranks - 1, 0, -1))
-        busy: set[int] = set()
-        while (waiting and not should_stop()) or busy:
-            while waiting and free and not should_stop():
-                rank = free.pop()
-                _send(self._comm, (_TASKS, [waiting.pop()]), rank)
-                busy.add(rank)
-            _wait(lambda: any(self._comm.iprobe(source=rank) for rank in busy), longest=0.002)
-            for rank in [rank for rank in busy if self._comm.iprobe(source=rank)]:
-                yield from self._comm.recv(source=rank)
-                busy.remove(rank)
-                free.append(rank)
+    def _next_results(self) -> list[TaskResult]:
+        """Wait for the next results, politely: a blocking MPI call would burn a whole core."""
+        pause = 1e-4
+        while True:
+            results = [result for lane in self._lanes if not lane.is_idle for result in lane.collect()]
+            if results:
+                return results
+            connections = [worker.connection for worker in self._workers]
+            wait(connections, timeout=pause)
+            pause = min(1.5 * pause, 2e-3 if len(self._lanes) > len(connections) else 0.1)
 
 
-def launch(main: Callable[[Callable[[Any], Evaluator]], int], make_task: MakeTask) -> int:
-    """Run `main` on rank 0 while all other ranks serve its evaluator; in one process just run `main`.
-
-    With several ranks an exception outside a task is printed and ends all of them at once: without that, the others
-    would wait for ever.
-
-    Parameters
-    ----------
-    main : gets ``make_evaluator(settings)`` and returns the exit code of all ranks
-    make_task : builds the task function from the settings, on every rank
-
-    Returns
-    -------
-    int, exit code
+def pool_evaluator(make_task: MakeTask, settings: Any, n_workers: int, limits: Limits) -> DistributedEvaluator:
+    """Evaluator with child processes of this one.
 
     Raises
     ------
-    MpiUnavailableError : started by a launcher without a working MPI for this Python.
+    ValueError : if `n_workers` is below 1.
+    Exception : what `make_task` raised.
     """
-    comm = _communicator()
-    if comm is None:
-        return main(lambda settings: SerialEvaluator(make_task(settings)))
-    try:
-        if comm.rank > 0:
-            return _serve(comm, make_task)
-        code = main(lambda settings: MPIEvaluator(comm, make_task, settings))
-        for rank in range(1, comm.size):
-            _send(comm, (_STOP, code), rank)
-        return code
-    except BaseException:
-        traceback.print_exc()
-        sys.stderr.flush()
-        time.sleep(_SECONDS_TO_FORWARD)
-        comm.Abort(EXIT_INTERNAL)
-        raise
-
-
-def is_first_rank() -> bool:
-    """Whether the launcher, if any, calls this process rank 0; known before MPI is initialised."""
-    return all(os.environ.get(name, "0") == "0" for name in _RANK_VARIABLES)
-
-
-def mpi_library() -> str:
-    """Name and version of the MPI library in use, "" in one process."""
-    mpi = sys.modules.get("mpi4py.MPI")
-    return str(mpi.Get_library_version()).splitlines()[0].strip() if mpi is not None else ""
-
-
-def _serve(comm: Any, make_task: MakeTask) -> int:
-    """Work for rank 0 until it says stop; returns the exit code it sent."""
-    function: TaskFunction | None = None
-    while True:
-        kind, content = _receive(comm, 0)
-        if kind == _STOP:
-            return int(content)
-        if kind == _SETTINGS:
-            function = make_task(content)
-            continue
-        assert function is not None
-        results: list[TaskResult] = []
-        for task, genome in content:
-            if results and comm.iprobe(source=0):  # rank 0 has changed its mind
-                break
-            results.append(run_task(function, task, genome))
-        if content:
-            _send(comm, results, 0)
-
-
-def _communicator() -> Any:
-    """COMM_WORLD of a parallel start, None in one process."""
-    if not any(name.startswith(_LAUNCHER_PREFIXES) for name in os.environ):
-        return None
-    n_started = max(int(os.environ.get(name, "1")) for name in _SIZE_VARIABLES)
-    try:
-        from mpi4py import MPI
-    except (ImportError, RuntimeError) as error:
-        if n_started == 1:
-            return None
-        raise MpiUnavailableError(
-            f"{n_started} processes were started together, but MPI does not work here ({error}). "
-            "Install it: pip install -e '.[mpi]', and use the mpirun of that environment."
-        ) from None
-    comm = MPI.COMM_WORLD
-    if n_started > 1 and comm.size == 1:
-        raise MpiUnavailableError(
-            f"{n_started} processes were started together, but each sees itself alone: mpirun and the MPI library of "
-            f"mpi4py ({mpi_library()}) do not belong together. Use the mpirun of this environment: "
-            f"{Path(sys.prefix) / 'bin' / 'mpirun'}."
-        )
-    return comm if comm.size > 1 else None
-
-
-def _wait(is_ready: Callable[[], bool], longest: float = 0.01) -> None:
-    """Sleep until ready, in growing steps up to `longest` seconds: blocking MPI calls would burn whole cores."""
-    pause = 1e-4
-    while not is_ready():
-        time.sleep(pause)
-        pause = min(1.5 * pause, longest)
-
-
-def _send(comm: Any, message: Any, rank: int) -> None:
-    request = comm.isend(message, dest=rank)
-    _wait(lambda: bool(request.test()[0]))
-
-
-def _receive(comm: Any, rank: int) -> Any:
-    _wait(lambda: bool(comm.iprobe(source=rank)))
-    return comm.recv(source=rank)
+    if n_workers < 1:
+        raise ValueError(f"n_workers={n_workers} must be >= 1: somebody has to work.")
+    first = Worker(make_task, settings, limits.timeout_s)
+    first.wait_until_ready()  # fills the compiler cache that the others read
+    others = [Worker(make_task, settings, limits.timeout_s) for _ in range(n_workers - 1)]
+    return DistributedEvaluator([first, *others], [], limits.retries)

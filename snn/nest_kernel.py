@@ -64,7 +64,7 @@ def _hide_launcher() -> None:
     if mpi is None or not mpi.Is_initialized():
         raise NestUnavailableError(
             "NEST would end this process: it runs under mpirun, but MPI is not initialised yet. Call "
-            "optim.evaluators.launch, or `from mpi4py import MPI`, before the first network is built."
+            "optim.mpi.launch, or `from mpi4py import MPI`, before the first network is built."
         )
     # For good: NEST looks again at every kernel reset.
     for name in _RANK_VARIABLES + _SIZE_VARIABLES:

@@ -65,13 +65,29 @@ class Job:
 
     def ranks(self):
         """Process ids of the Python ranks: launchers put them in sessions of their own."""
+        return [pid for pid, command in self.processes() if b"multiprocessing" not in command]
+
+    def children(self):
+        """Process ids of what ranks have started: children that work, and the servers that fork them."""
+        return [pid for pid, command in self.processes() if b"multiprocessing" in command]
+
+    def processes(self):
+        """Process id and command line of every Python process of this job."""
         found = []
         for status in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                is_python = b"python" in (status / "cmdline").read_bytes().split(b"\0")[0]
-                if is_python and (status / "cwd").resolve() == self.folder:
-                    found.append(int(status.name))
+                command = (status / "cmdline").read_bytes()
+                if b"python" in command.split(b"\0")[0] and (status / "cwd").resolve() == self.folder:
+                    found.append((int(status.name), command))
         return found
+
+    def wait_for_no_process(self, timeout=5):
+        """Fail the test unless everything the job has started ends by itself."""
+        deadline = time.monotonic() + timeout
+        while self.processes():
+            if time.monotonic() > deadline:
+                pytest.fail(f"still there after {timeout} s: {self.processes()}")
+            time.sleep(0.05)
 
     def wait_for(self, folder, pattern, timeout=60):
         """Block until a file in `folder` matches, while the job is alive."""

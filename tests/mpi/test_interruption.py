@@ -24,6 +24,7 @@ def test_a_run_killed_with_signal_9_resumes_to_the_same_result(start, tmp_path, 
     time.sleep(0.1)  # into the next generation
     job.kill()
     job.wait()
+    job.wait_for_no_process()
     resume(start, then, run)
     assert_equal_runs(whole, run)
 
@@ -35,7 +36,18 @@ def test_a_job_whose_rank_is_killed_ends_and_resumes(start, tmp_path, whole):
     os.kill(max(job.ranks()), signal.SIGKILL)
     code, _, _ = job.wait(timeout=20)
     assert code != 0
+    job.wait_for_no_process()
     resume(start, 2, run)
+    assert_equal_runs(whole, run)
+
+
+def test_a_child_that_is_killed_is_replaced_and_changes_nothing(start, tmp_path, whole):
+    run = tmp_path / "runs" / "survived"
+    job = start(2, ANTS, *SMALL, "--name", "survived")
+    job.wait_for(run / "checkpoints", "gen_000001-*.h5")
+    os.kill(max(job.children()), signal.SIGKILL)
+    code, out, error = job.wait()
+    assert (code, error) == (0, ""), out
     assert_equal_runs(whole, run)
 
 

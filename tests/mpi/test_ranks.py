@@ -8,7 +8,8 @@ from tests.mpi.conftest import ANTS, SMALL, assert_equal_runs
 TOY = """
 import sys, time
 import numpy as np
-from optim.evaluators import EvaluationStopped, launch
+from optim.evaluators import EvaluationStopped
+from optim.mpi import launch
 
 def make_task(settings):
     if settings == "broken settings" :
@@ -37,7 +38,8 @@ def main(make_evaluator):
             print(*result.task, result.values, result.error.splitlines()[-1:])
     return 7
 
-sys.exit(launch(main, make_task))
+if __name__ == "__main__":
+    sys.exit(launch(main, make_task))
 """
 
 
