@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from optim.base import Array
 from optim.schedule import Schedule
-from optim.tasks import MakeTask, Task, TaskFunction, TaskResult, run_task, tasks_of
+from optim.tasks import MakeTask, Task, TaskFunction, TaskResult, ordered, run_task, tasks_of
 from optim.workers import Worker
 
 _NOTHING: Mapping[Task, TaskResult] = MappingProxyType({})
@@ -85,6 +85,7 @@ class Evaluator(Protocol):
         Raises
         ------
         EvaluationStopped : `should_stop` returned True.
+        ValueError : tasks returned different numbers of values.
         """
         ...
 
@@ -120,16 +121,16 @@ class SerialEvaluator:
         should_stop: Callable[[], bool] = _never,
     ) -> list[TaskResult]:
         """See `Evaluator.evaluate`."""
-        results = []
-        for task, genome in tasks_of(generation, genomes, n_episodes):
+        tasks = tasks_of(generation, genomes, n_episodes)
+        done = dict(known)
+        for task, genome in tasks:
             if task in known:
-                results.append(known[task])
                 continue
             if should_stop():
                 raise EvaluationStopped
-            results.append(self._run(task, genome, on_start))
-            on_result(results[-1])
-        return results
+            done[task] = self._run(task, genome, on_start)
+            on_result(done[task])
+        return ordered(tasks, done)
 
     def _run(self, task: Task, genome: Array, on_start: Callable[[Task], object]) -> TaskResult:
         attempts = 0
@@ -196,7 +197,7 @@ class DistributedEvaluator:
         self._expected = schedule.expected
         if len(done) < len(tasks):
             raise EvaluationStopped
-        return [done[task] for task, _ in tasks]
+        return ordered(tasks, done)
 
     def _work_off(
         self, schedule: Schedule, on_start: Callable[[Task], object], should_stop: Callable[[], bool]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -43,10 +43,10 @@ class TaskResult:
 
 
 def run_task(function: TaskFunction, task: Task, genome: Array) -> TaskResult:
-    """Run one task in this process; an exception or a value that is not finite becomes a failed result."""
+    """Run one task in this process; an exception or values that are no finite numbers make a failed result."""
     start = time.perf_counter()
     try:
-        values = np.asarray(function(task, genome), dtype=np.float64)
+        values = _checked(function(task, genome))
     except Exception:
         return TaskResult(task, None, time.perf_counter() - start, traceback.format_exc(), "exception")
     seconds = time.perf_counter() - start
@@ -56,6 +56,16 @@ def run_task(function: TaskFunction, task: Task, genome: Array) -> TaskResult:
     return TaskResult(task, values, seconds)
 
 
+def _checked(values: Any) -> Array:
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub" or array.ndim != 1:
+        raise TypeError(
+            f"a task returned {values!r}, but must return real numbers of shape (n_values,). "
+            "Give e.g. np.array([fitness]); let it raise, or return NaN, to fail."
+        )
+    return array.astype(np.float64)
+
+
 def tasks_of(generation: int, genomes: Array, n_episodes: int) -> list[tuple[Task, Array]]:
     """Every (individual, episode) of a generation with its genome, ordered by individual, then episode."""
     return [
@@ -63,3 +73,20 @@ def tasks_of(generation: int, genomes: Array, n_episodes: int) -> list[tuple[Tas
         for individual, genome in enumerate(genomes)
         for episode in range(n_episodes)
     ]
+
+
+def ordered(tasks: list[tuple[Task, Array]], done: Mapping[Task, TaskResult]) -> list[TaskResult]:
+    """The results in the order of the tasks.
+
+    Raises
+    ------
+    ValueError : if two tasks gave different numbers of values.
+    """
+    results = [done[task] for task, _ in tasks]
+    sizes = [(result.task, result.values.size) for result in results if result.values is not None]
+    for task, size in sizes:
+        if size != sizes[0][1]:
+            raise ValueError(
+                f"{task} returned {size} values, but {sizes[0][0]} {sizes[0][1]}. Every episode must measure the same."
+            )
+    return results
