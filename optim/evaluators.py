@@ -166,7 +166,7 @@ class DistributedEvaluator:
     def __init__(self, workers: Sequence[Worker], ranks: Sequence[Lane], retries: int) -> None:
         self.n_ranks = len(workers) + len(ranks)
         self._workers = workers
-        self._lanes: list[Lane] = [*ranks, *workers]
+        self._lanes: list[Lane] = [*workers, *ranks]  # near ones first: short work does not travel
         self._retries = retries
         self._expected: dict[int, float] = {}  # seconds of an episode, by row of the last generation
 
@@ -206,7 +206,7 @@ class DistributedEvaluator:
         while True:
             for lane in self._lanes:
                 if lane.is_idle and len(schedule) and not should_stop():
-                    chunk = schedule.take(self.n_ranks)
+                    chunk = schedule.take()
                     for task, _ in chunk:
                         on_start(task)
                     lane.send(chunk)

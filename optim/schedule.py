@@ -7,29 +7,30 @@ from collections.abc import Iterable, Mapping
 from optim.base import Array
 from optim.tasks import Task, TaskResult
 
-# Tasks handed out together should take about this long: much longer than a message, much shorter than an episode.
+# Tasks handed out together take about this long: much longer than a message, much shorter than an episode. It is also
+# what the last worker may be late by.
 _CHUNK_SECONDS = 0.02
-_CHUNKS_PER_WORKER = 4  # of what is left; the last chunks become small, so that all end together
 
 
 class Schedule:
     """The tasks of a generation that still wait, longest first.
 
     How long the episodes of an individual take is known from those that are done, and expected before from the
-    individual in the same row of the last generation. What is unknown goes first, one episode of each individual.
+    individual in the same row of the last generation, or else to be the longest of all. If nothing is known, one
+    episode of each individual goes first.
 
     Parameters
     ----------
     tasks : (task, genome) pairs
     expected : seconds of an episode by individual, as far as known
 
-    Source: longest processing time first, Graham 1969, doi:10.1137/0117039; chunks by guided self-scheduling,
-    Polychronopoulos and Kuck 1987, doi:10.1109/TC.1987.5009495.
+    Source: longest processing time first, Graham 1969, doi:10.1137/0117039.
     """
 
     def __init__(self, tasks: Iterable[tuple[Task, Array]], expected: Mapping[int, float]) -> None:
         self._genomes = dict(tasks)
         self._expected = dict(expected)
+        self._longest = max(expected.values(), default=math.inf)
         self._totals: dict[int, tuple[float, int]] = {}  # seconds and number of episodes done in this generation
         self._heap = [self._entry(task) for task in self._genomes]
         heapq.heapify(self._heap)
@@ -42,12 +43,11 @@ class Schedule:
         """Seconds of an episode by individual, as far as known."""
         return dict(self._expected)
 
-    def take(self, n_workers: int) -> list[tuple[Task, Array]]:
-        """The next tasks for one of so many workers; empty if none are left."""
+    def take(self) -> list[tuple[Task, Array]]:
+        """The next tasks for one worker; empty if none are left."""
         chunk: list[tuple[Task, Array]] = []
-        largest = max(1, len(self._heap) // (_CHUNKS_PER_WORKER * n_workers))
         seconds = 0.0
-        while self._heap and len(chunk) < largest and seconds < _CHUNK_SECONDS:
+        while self._heap and seconds < _CHUNK_SECONDS:
             entry = heapq.heappop(self._heap)
             task = entry[-1]
             current = self._entry(task)
@@ -55,7 +55,7 @@ class Schedule:
                 heapq.heappush(self._heap, current)
                 continue
             chunk.append((task, self._genomes[task]))
-            seconds += self._expected.get(task.individual, math.inf)
+            seconds -= entry[0]
         return chunk
 
     def put_back(self, task: Task) -> None:
@@ -70,5 +70,5 @@ class Schedule:
         self._expected[individual] = (seconds + result.seconds) / (n_done + 1)
 
     def _entry(self, task: Task) -> tuple[float, int, int, Task]:
-        expected = self._expected.get(task.individual, math.inf)
+        expected = self._expected.get(task.individual, self._longest)
         return -expected, task.episode, task.individual, task
