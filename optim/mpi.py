@@ -6,10 +6,11 @@ Rank 0 has a child process for its own share of the work: it can always answer, 
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,8 @@ from optim.evaluators import (
     SerialEvaluator,
     pool_evaluator,
 )
-from optim.launcher import has_launcher, n_started
-from optim.tasks import MakeTask, Task, TaskResult, run_task
+from optim.launcher import has_launcher, is_first_rank, n_started
+from optim.tasks import MakeTask, Task, TaskFunction, TaskResult, run_task
 from optim.workers import Worker, start_server
 
 EXIT_INTERNAL = 70
@@ -64,7 +65,13 @@ class _Rank:
         return results
 
 
-def launch(main: Callable[[MakeEvaluator], int], make_task: MakeTask) -> int:
+def launch(
+    main: Callable[[MakeEvaluator], int],
+    make_task: Callable[..., TaskFunction],
+    *,
+    make_inner: MakeTask | None = None,
+    group_size: int = 1,
+) -> int:
     """Run `main` on rank 0 while all other ranks serve its evaluator; in one process just run `main`.
 
     With several ranks an exception outside a task is printed and ends all of them at once: without that, the others
@@ -75,6 +82,10 @@ def launch(main: Callable[[MakeEvaluator], int], make_task: MakeTask) -> int:
     main : gets ``make_evaluator(settings, limits=NO_LIMITS, n_workers=0)`` and returns the exit code of all ranks. In
         one process, `n_workers` child processes work, or this one itself (0); under MPI it is not needed.
     make_task : builds the task function from the settings, in every process that works; a function of a module
+    make_inner : for tasks that are optimizations themselves: builds the task function of the inner loop. Then it is
+        ``make_task(settings, make_evaluator)``, where the second gives the inner loop an evaluator of its own.
+    group_size : ranks that share each inner loop, >= 1, of no effect without `make_inner`. The ranks after the first
+        are split into such groups; the first hands out outer tasks, and its child works on some of them alone.
 
     Returns
     -------
@@ -83,19 +94,22 @@ def launch(main: Callable[[MakeEvaluator], int], make_task: MakeTask) -> int:
     Raises
     ------
     MpiUnavailableError : started by a launcher without a working MPI for this Python.
+    ValueError : if `group_size` is below 1.
     """
-    if has_launcher() and n_started() > 1:
+    if group_size < 1:
+        raise ValueError(f"group_size={group_size} must be >= 1: a group has somebody to lead it.")
+    if n_started() > 1 and is_first_rank():
         start_server()  # before MPI is initialised
+    alone = make_task if make_inner is None else functools.partial(_make_nested, make_task, make_inner)
     comm = _communicator()
     if comm is None:
-        return main(lambda *args, **options: _evaluator_here(make_task, *args, **options))
+        return main(functools.partial(_evaluator_here, alone))
     try:
+        if group_size > 1 and make_inner is not None:
+            return _launch_groups(comm, main, make_task, alone, make_inner, group_size)
         if comm.rank > 0:
-            return _serve(comm, make_task)
-        code = main(lambda *args, **options: _evaluator_over_ranks(comm, make_task, *args, **options))
-        for rank in range(1, comm.size):
-            _send(comm, (_STOP, code), rank)
-        return code
+            return _serve(comm, alone)
+        return _run_main(comm, range(1, comm.size), main, alone)
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
@@ -110,6 +124,41 @@ def mpi_library() -> str:
     return str(mpi.Get_library_version()).splitlines()[0].strip() if mpi is not None else ""
 
 
+def _make_nested(make_task: Callable[..., TaskFunction], make_inner: MakeTask, settings: Any) -> TaskFunction:
+    """Task function whose inner loop runs in the same process."""
+    return make_task(settings, functools.partial(_evaluator_here, make_inner))
+
+
+def _run_main(comm: Any, others: Sequence[int], main: Callable[[MakeEvaluator], int], make_task: MakeTask) -> int:
+    """What rank 0 does: run `main` with these other ranks, then let them go."""
+    code = main(functools.partial(_evaluator_over_ranks, comm, others, make_task))
+    for rank in others:
+        _send(comm, (_STOP, code), rank)
+    return code
+
+
+def _launch_groups(
+    comm: Any,
+    main: Callable[[MakeEvaluator], int],
+    make_task: Callable[..., TaskFunction],
+    alone: MakeTask,
+    make_inner: MakeTask,
+    group_size: int,
+) -> int:
+    """The part of this rank: first of all, first of a group that runs inner loops, or one that serves such a rank."""
+    group = comm.Split((comm.rank + group_size - 1) // group_size, comm.rank)  # 0 is the first rank alone
+    if comm.rank == 0:
+        return _run_main(comm, range(1, comm.size, group_size), main, alone)
+    if group.rank > 0:
+        return _serve(group, make_inner)
+    members = range(1, group.size)
+
+    def serve(make_evaluator: MakeEvaluator) -> int:
+        return _serve(comm, lambda settings: make_task(settings, make_evaluator))
+
+    return _run_main(group, members, serve, make_inner)
+
+
 def _evaluator_here(make_task: MakeTask, settings: Any, limits: Limits = NO_LIMITS, n_workers: int = 0) -> Evaluator:
     if n_workers or limits.timeout_s:
         return pool_evaluator(make_task, settings, max(n_workers, 1), limits)
@@ -117,13 +166,13 @@ def _evaluator_here(make_task: MakeTask, settings: Any, limits: Limits = NO_LIMI
 
 
 def _evaluator_over_ranks(
-    comm: Any, make_task: MakeTask, settings: Any, limits: Limits = NO_LIMITS, n_workers: int = 0
+    comm: Any, others: Sequence[int], make_task: MakeTask, settings: Any, limits: Limits = NO_LIMITS, n_workers: int = 0
 ) -> Evaluator:
     worker = Worker(make_task, settings, limits.timeout_s)
     worker.wait_until_ready()  # first here, then elsewhere: it fills the compiler cache that the others read
-    for rank in range(1, comm.size):
+    for rank in others:
         _send(comm, (_SETTINGS, (settings, limits)), rank)
-    return DistributedEvaluator([worker], [_Rank(comm, rank) for rank in range(1, comm.size)], limits.retries)
+    return DistributedEvaluator([worker], [_Rank(comm, rank) for rank in others], limits.retries)
 
 
 def _serve(comm: Any, make_task: MakeTask) -> int:
