@@ -36,3 +36,15 @@ def rmsprop_step(
     """
     second = beta * second + (1.0 - beta) * gradient**2
     return learning_rate * gradient / (np.sqrt(second) + epsilon), second
+
+
+def clipup_step(gradient: Array, velocity: Array, *, step: float, max_speed: float, momentum: float = 0.9) -> Array:
+    """Ascent step, which is also the new velocity, (n_params,) float64; its length is at most `max_speed`.
+
+    Only the direction of the gradient counts; a zero gradient adds nothing.
+
+    Source: Toklu, Liskowski and Srivastava 2020 (ClipUp), algorithm 1, arXiv:2008.02387.
+    """
+    length = np.linalg.norm(gradient)
+    velocity = momentum * velocity + (step / length if length > 0.0 else 0.0) * gradient
+    return velocity * min(1.0, max_speed / max(float(np.linalg.norm(velocity)), np.finfo(np.float64).tiny))

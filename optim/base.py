@@ -22,14 +22,18 @@ class Evaluations:
     ----------
     fitness : (n,) float64, maximised; NaN = failed
     responses : (n, d) float64 or None, predicted observations, read by `EnsembleKalmanFilter` only
+    targets : (d,) float64, finite, or None: what the responses should be in this generation, where that changes, as
+        with mini-batches
 
     Raises
     ------
-    ValueError : if the fitness is not 1-d, or the responses are not 2-d with one row per fitness.
+    ValueError : if the fitness is not 1-d, the responses are not 2-d with one row per fitness, or the targets are not
+        one finite number per response.
     """
 
     fitness: Array
     responses: Array | None = None
+    targets: Array | None = None
 
     def __post_init__(self) -> None:
         fitness = np.array(self.fitness, dtype=np.float64)
@@ -50,6 +54,16 @@ class Evaluations:
             responses[failed] = np.nan
             responses.setflags(write=False)
             object.__setattr__(self, "responses", responses)
+        if self.targets is not None:
+            targets = np.array(self.targets, dtype=np.float64)
+            shape = (None if self.responses is None else self.responses.shape[1],)
+            if targets.shape != shape or not np.isfinite(targets).all():
+                raise ValueError(
+                    f"Evaluations.targets has shape {targets.shape}, but must be {shape} finite numbers: "
+                    "one per column of the responses."
+                )
+            targets.setflags(write=False)
+            object.__setattr__(self, "targets", targets)
         fitness[failed] = np.nan
         fitness.setflags(write=False)
         object.__setattr__(self, "fitness", fitness)

@@ -3,103 +3,34 @@
 Bit-identical repetition needs the same number of BLAS threads: cap it (OPENBLAS_NUM_THREADS=1), as the studies do.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from optim.base import Array, Evaluations, Seed
+from optim.enkf_config import EnKFConfig
+from optim.ensemble import ALL, add_noise, effective_rank, in_row_blocks, nesterov, redraw, spread_of
+from optim.kalman import Form, Prior, update, update_published
+from optim.localisation import Group, Localisation, make_groups, update_corrected
+from optim.misfit import cross_entropy_misfit, misfit_step, squared_misfit
 from optim.search import Search
 from optim.space import ParameterSpace
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnKFConfig:
-    """Settings of `EnsembleKalmanFilter`.
-
-    Raises
-    ------
-    ValueError : if a value is outside its range.
-    """
-
-    gamma: float = 0.1  # variance of the noise assumed on the targets, in squared units of the responses, > 0
-    inflation: float = 0.0  # standard deviation of noise added to every gene, in units of half the bound range, >= 0
-    inflation_decay: float = 1.0  # factor on the inflation per generation, (0, 1]
-
-    def __post_init__(self) -> None:
-        if not 0.0 < self.gamma < np.inf:
-            raise ValueError(
-                f"EnKFConfig.gamma={self.gamma} is outside (0, inf): the update would not be defined. "
-                "Give the squared error you accept in a response, e.g. 0.1."
-            )
-        if not 0.0 <= self.inflation < np.inf:
-            raise ValueError(
-                f"EnKFConfig.inflation={self.inflation} is outside [0, inf). Give e.g. 0.01, or 0 for none."
-            )
-        if not 0.0 < self.inflation_decay <= 1.0:
-            raise ValueError(
-                f"EnKFConfig.inflation_decay={self.inflation_decay} is outside (0, 1]. Give 1 for constant inflation."
-            )
+_MEASURES = ("spread", "misfit", "step", "effective_rank")
+_SPREAD, _MISFIT, _STEP = 0, 1, 2
+_FORMS: dict[str, Form] = {"joint": "joint", "perturbed": "joint", "denkf": "denkf", "sqrt": "sqrt"}
+_LARGEST_RATIO = 1.0 / np.finfo(np.float64).eps  # variance of the responses over gamma; beyond, gamma is rounded away
+_WIDENED = 2.0  # momentum starts anew rather than widen the ensemble by this factor
 
 
-def solve_definite(matrix: Array, rhs: Array) -> Array:
-    """X of `matrix` X = `rhs`, (n, m) float64; NaN if `matrix` is not positive definite in double precision."""
-    try:
-        np.linalg.cholesky(matrix)
-    except np.linalg.LinAlgError:
-        return np.full_like(rhs, np.nan)
-    return np.asarray(np.linalg.solve(matrix, rhs), dtype=np.float64)
+class _Innovation(NamedTuple):
+    """What the responses say about the members that are updated."""
 
-
-def update_in_observation_space(ensemble: Array, responses: Array, targets: Array, gamma: float) -> Array:
-    """u_j + C_ug (C_gg + gamma I)^-1 (y - g_j) for every member j; cheap when d <= J.
-
-    Parameters
-    ----------
-    ensemble : (J, p) float64, members u_j
-    responses : (J, d) float64, their responses g_j
-    targets : (d,) float64, y
-    gamma : float > 0, variance of the noise on the targets
-
-    Returns
-    -------
-    (J, p) float64
-
-    Source: Iglesias, Law and Stuart 2013, doi:10.1088/0266-5611/29/4/045001; covariances with divisor J and
-    unperturbed targets as in Yegenoglu et al. 2020, doi:10.1007/978-3-030-64580-9_7.
-    """
-    n_members, n_responses = responses.shape
-    a = ensemble - ensemble.mean(axis=0)
-    b = responses - responses.mean(axis=0)
-    c_gu = b.T @ a / n_members
-    c_gg = b.T @ b / n_members
-    scaled = solve_definite(c_gg + gamma * np.eye(n_responses), (targets - responses).T)
-    return ensemble + scaled.T @ c_gu
-
-
-def update_in_ensemble_space(ensemble: Array, responses: Array, targets: Array, gamma: float) -> Array:
-    """The same update through (J, J) matrices, cheap when d > J: nothing of size p x d or d x d is formed.
-
-    U + R B^T (B B^T / J + gamma I)^-1 A / J, with A and B the deviations of members and responses from their
-    means and R = y - G; equal because (B^T B / J + gamma I)^-1 B^T = B^T (B B^T / J + gamma I)^-1.
-    Parameters and result as in `update_in_observation_space`.
-    """
-    n_members = len(ensemble)
-    a = ensemble - ensemble.mean(axis=0)
-    b = responses - responses.mean(axis=0)
-    gram = b @ b.T / n_members
-    overlap = b @ (targets - responses).T / n_members
-    weights = solve_definite(gram + gamma * np.eye(n_members), overlap)
-    return ensemble + weights.T @ a
-
-
-def redraw(survivors: Array, n: int, rng: np.random.Generator) -> Array:
-    """(n, p) draws from the Gaussian with mean and covariance (divisor J) of `survivors` (J, p); stays in their span.
-
-    Source: the failure handler of EnsembleKalmanProcesses.jl (sample from the Gaussian of the successful members).
-    """
-    mean = survivors.mean(axis=0)
-    z = rng.standard_normal((n, len(survivors)))
-    return mean + z @ (survivors - mean) / np.sqrt(len(survivors))
+    s: Array  # (J, d), deviations of the responses in units of the noise
+    e: Array  # (J, d), residuals in units of the noise
+    misfit: float  # see `EnsembleKalmanFilter.diagnostics`
+    step: float  # dt
 
 
 class EnsembleKalmanFilter(Search):
@@ -107,95 +38,263 @@ class EnsembleKalmanFilter(Search):
 
     Responses are whatever the experiment gives, e.g. normalised fitness and food fractions of a colony, and targets
     the values an ideal colony would give; d = 1 with the fitness as the only response is possible. The fitness
-    itself is read only to know who failed.
+    itself is read only by `selection` and to know who failed.
 
-    Updates are made in unit coordinates of the space, so `inflation` means the same for every gene. Members are
-    clipped to the bounds once, at the end of `tell`: the genome that is evaluated is the genome that is updated.
-    Without inflation and clipping the ensemble stays in the affine span of `initial`.
+    Members are positions in unit coordinates of the space. They are brought back inside the bounds once, at the end
+    of `tell`: the genome that is evaluated is the genome that is updated, but for the rounding of integers. The first
+    generation is `initial`, bit for bit. Without noise, localisation, corrected correlations and bounds the
+    ensemble stays in the affine span of `initial`.
 
     Failed members are left out of the update and redrawn from the Gaussian of the updated survivors.
 
     Parameters
     ----------
     initial : (J, n_params) float64, first ensemble, J >= 2, inside the bounds
-    targets : (d,) float64, finite
+    targets : (d,) float64, finite; None if all `Evaluations` bring theirs, which come before these
     seed : int >= 0 or SeedSequence
+    localisation : which genes learn from which responses of an item: columns by block name, or pairs of genes (slice
+        or indices) and columns; None: all from all
+    noise_variance : (block_length,) or (d,) float64 > 0, variance of the noise on each response of an item, in units
+        of gamma; None: 1
+    prior_mean : (n_params,) float64, a genome inside the bounds, for `prior_sd`; None: the middle of the box
 
     Raises
     ------
-    ValueError : if `initial` or `targets` are not as above.
+    ValueError : if an argument is not as above.
     """
 
-    _state = ("ensemble",)
+    _state = ("unit", "first", "previous", "theta", "elapsed", "first_spread", "measured")
+    _resized = ("first",)
 
     def __init__(
-        self, space: ParameterSpace, config: EnKFConfig, *, initial: Array, targets: Array, seed: Seed
+        self,
+        space: ParameterSpace,
+        config: EnKFConfig,
+        *,
+        initial: Array,
+        targets: Array | None = None,
+        seed: Seed,
+        localisation: Localisation | None = None,
+        noise_variance: Array | None = None,
+        prior_mean: Array | None = None,
     ) -> None:
         space.check(initial)
         if len(initial) < 2:
             raise ValueError(f"initial has {len(initial)} members, but a covariance needs >= 2. Give more rows.")
-        targets = np.array(targets, dtype=np.float64)
-        if targets.ndim != 1 or not targets.size or not np.isfinite(targets).all():
-            raise ValueError(
-                f"targets={targets} must be (d,) finite numbers with d >= 1. Give one number per response."
-            )
         super().__init__(space, seed)
         self._config = config
-        self._targets = targets
-        self._ensemble = np.array(initial, dtype=np.float64)
+        self._targets = None if targets is None else _finite_vector("targets", targets)
+        self._noise_variance = _finite_vector("noise_variance", [1.0] if noise_variance is None else noise_variance)
+        if not (self._noise_variance > 0.0).all():
+            raise ValueError(
+                f"noise_variance={noise_variance} must be > 0. Give e.g. 1e-6 for responses without noise."
+            )
+        self._groups: tuple[Group, ...] = ()
+        if localisation is not None:
+            n_columns = config.block_length or (0 if self._targets is None else len(self._targets))
+            self._groups = make_groups(localisation, space, n_columns)
+        self._prior_mean = np.zeros(space.n_params)
+        if prior_mean is not None:
+            space.check(np.asarray(prior_mean)[None])
+            self._prior_mean = space.to_unit(np.asarray(prior_mean, dtype=np.float64))
+        self._first = np.array(initial, dtype=np.float64)  # emptied by the first tell
+        self._unit = in_row_blocks(space.to_unit, self._first)
+        self._previous = self._unit.copy() if config.momentum else np.empty((0, space.n_params))
+        self._theta = 1.0
+        self._elapsed = 0.0  # sum of all dt
+        self._first_spread = spread_of(self._unit)
+        self._measured = np.array([1.0, np.nan, np.nan, np.nan])  # _MEASURES
 
     @property
     def mean(self) -> Array:
         """(n_params,) float64, the current estimate of the best genome."""
-        return self._ensemble.mean(axis=0)
+        return self._space.from_unit(self._unit.mean(axis=0))
+
+    def stop(self) -> dict[str, str]:
+        """Why it makes no sense to go on: "collapsed", the ensemble cannot move any more; "finished", see `horizon`."""
+        reasons = {}
+        spread = self._measured[_SPREAD]
+        if spread < self._config.tolerance:
+            reasons["collapsed"] = f"the spread of the ensemble is {spread:.1e} of the first one"
+        if self._elapsed >= self._config.horizon:
+            reasons["finished"] = f"the steps have added up to the horizon {self._config.horizon:g}"
+        return reasons
+
+    def diagnostics(self) -> dict[str, float]:
+        """Spread of the ensemble as a fraction of the first; misfit, step dt and effective rank of the last update.
+
+        The misfit is the mean over members and responses of the squared residual in units of the noise variance, so
+        that 1 is as good as the noise allows; with "cross_entropy" the mean over members and items of the cross
+        entropy in nats. The effective rank is that of the covariance of the responses. NaN before the first `tell`.
+        """
+        return dict(zip(_MEASURES, self._measured.tolist(), strict=True))
 
     def _genomes(self) -> Array:
         """All members."""
-        return self._ensemble
+        return self._first if len(self._first) else in_row_blocks(self._space.from_unit, self._unit)
 
     def _learn(self, evaluations: Evaluations) -> None:
-        """Update the ensemble.
+        """Update the ensemble; after the horizon it stays as it is.
 
         Raises
         ------
-        ValueError : if there are no responses, or not d per member.
-        RuntimeError : if fewer than two members survived, or the update is not finite; the state is unchanged.
+        ValueError : if there are no responses, not one per target, or targets that do not fit the settings.
+        RuntimeError : if fewer than two members survived, or the update is not defined; the state is unchanged.
         """
-        failed = evaluations.failed
-        updated = self._update_survivors(evaluations)
-        unit = np.empty_like(self._ensemble)
-        unit[~failed] = updated
-        if failed.any():
-            unit[failed] = redraw(updated, int(failed.sum()), self._rng)
-        if self._config.inflation > 0.0:
-            scale = self._config.inflation * self._config.inflation_decay**self.generation
-            unit += scale * self._rng.standard_normal(unit.shape)
-        self._ensemble = self._space.from_unit(unit)
+        responses, targets = self._checked(evaluations)
+        if self._elapsed >= self._config.horizon:
+            self._measured[_STEP] = 0.0
+            return
+        random_state = self._rng.bit_generator.state
+        try:
+            rows, is_copy = self._parents(evaluations)
+            innovation = self._innovation(responses[rows], targets)
+            members = self._unit[rows]
+            self._update(members, innovation)
+        except RuntimeError:
+            self._rng.bit_generator.state = random_state
+            raise
+        unit = self._completed(members, is_copy, evaluations.failed)
+        self._unit = self._accelerated(unit, innovation.misfit, evaluations.failed) if self._config.momentum else unit
+        self._first = np.empty((0, self._space.n_params))
+        is_last = innovation.step >= self._config.horizon - self._elapsed
+        self._elapsed = self._config.horizon if is_last else self._elapsed + innovation.step
+        spread = spread_of(self._unit) / (self._first_spread or 1.0)
+        self._measured = np.array([spread, innovation.misfit, innovation.step, effective_rank(innovation.s)])
 
-    def _update_survivors(self, evaluations: Evaluations) -> Array:
-        """(J_s, n_params) float64, the updated survivors in unit coordinates."""
-        n_targets = len(self._targets)
-        if evaluations.responses is None or evaluations.responses.shape[1] != n_targets:
-            given = None if evaluations.responses is None else evaluations.responses.shape
+    def _checked(self, evaluations: Evaluations) -> tuple[Array, Array]:
+        """Responses (J, d) and targets (d,) that belong together."""
+        targets = self._targets if evaluations.targets is None else evaluations.targets
+        if targets is None:
+            raise ValueError("there are no targets. Give Evaluations(fitness, responses, targets).")
+        d, responses = len(targets), evaluations.responses
+        if responses is None or responses.shape[1] != d:
+            given = None if responses is None else responses.shape
             raise ValueError(
-                f"evaluations.responses is {given}, but must be ({len(evaluations)}, {n_targets}): "
+                f"evaluations.responses is {given}, but must be ({len(evaluations)}, {d}): "
                 "one column per target. Give Evaluations(fitness, responses)."
             )
-        survived = ~evaluations.failed
-        n_survivors = int(survived.sum())
-        if n_survivors < 2:
+        length = self._config.block_length or d
+        if d % length:
+            raise ValueError(f"{d} targets are no multiple of EnKFConfig.block_length={length}. Give whole items.")
+        if len(self._noise_variance) not in (1, length):
+            raise ValueError(
+                f"noise_variance has {len(self._noise_variance)} numbers for items of {length} responses. Give as many."
+            )
+        if self._config.loss == "cross_entropy":
+            sums = targets.reshape(-1, length).sum(axis=1)
+            if length < 2 or (targets < 0.0).any() or not np.allclose(sums, 1.0):
+                raise ValueError(
+                    f"targets of items of {length} responses are not probabilities: their sums are {sums}. "
+                    "Give one-hot vectors, and the number of classes as EnKFConfig.block_length."
+                )
+        return responses, targets
+
+    def _parents(self, evaluations: Evaluations) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Row of the member, or of the better one that replaces it, for each survivor; and which are such copies."""
+        rows = np.flatnonzero(~evaluations.failed)
+        if len(rows) < 2:
             raise RuntimeError(
-                f"{n_survivors} of {len(evaluations)} ensemble members survived, but the update needs >= 2. "
+                f"{len(rows)} of {len(evaluations)} ensemble members survived, but the update needs >= 2. "
                 "Look for the cause in the failed runs, then evaluate the same genomes again."
             )
-        update = update_in_observation_space if n_targets <= n_survivors else update_in_ensemble_space
-        unit = self._space.to_unit(self._ensemble[survived])
+        is_copy = np.zeros(len(rows), dtype=np.bool_)
+        n_copies = int(self._config.selection * len(rows))
+        if n_copies:
+            order = np.argsort(-evaluations.fitness[rows], kind="stable")
+            worst = order[-n_copies:]
+            is_copy[worst] = True
+            rows[worst] = rows[self._rng.choice(order[:n_copies], n_copies)]
+        return rows, is_copy
+
+    def _innovation(self, responses: Array, targets: Array) -> _Innovation:
+        config, d = self._config, len(targets)
+        length = config.block_length or d
+        variances = config.gamma * np.resize(self._noise_variance, d)
         with np.errstate(over="ignore", invalid="ignore"):  # told below, as an error
-            updated = update(unit, evaluations.responses[survived], self._targets, self._config.gamma)
-        if not np.isfinite(updated).all():
-            largest = np.abs(evaluations.responses[survived]).max()
+            if config.loss == "cross_entropy":
+                residuals, misfits = cross_entropy_misfit(responses, targets, length)
+                misfit = float(misfits.mean()) * length / d
+            else:
+                residuals, misfits = squared_misfit(responses, targets, variances)
+                misfit = float(misfits.mean()) * 2.0 / d
+            step = 1.0
+            if config.step == "misfit":
+                step = min(max(misfit_step(misfits, d), config.min_step), config.max_step)
+            step = min(step, config.horizon - self._elapsed)
+            deviation = np.sqrt(variances / step)
+            s, e = (responses - responses.mean(axis=0)) / deviation, residuals / deviation
+            is_defined = np.vdot(s, s) < _LARGEST_RATIO * len(s) and np.isfinite(np.vdot(e, e))
+        if not is_defined:
             raise RuntimeError(
-                f"the Kalman update is not finite: gamma={self._config.gamma} is out of proportion to responses as "
-                f"large as {largest:.3g}. Scale responses and targets to about 1, or report such members as failed."
+                f"the Kalman update is not defined: gamma={config.gamma} is out of proportion to responses as large "
+                f"as {np.abs(responses).max():.3g}. Scale responses and targets to about 1, or report such members "
+                "as failed."
             )
-        return updated
+        return _Innovation(s, e, misfit, step)
+
+    def _update(self, members: Array, innovation: _Innovation) -> None:
+        """Kalman update of the members, in place, group by group."""
+        config, (s, e, _, step) = self._config, innovation
+        if config.variant == "perturbed":
+            e = e + self._rng.standard_normal(e.shape)
+        length = config.block_length or s.shape[1]
+        prior = Prior(self._prior_mean, config.prior_sd**2 / step) if config.prior_sd < np.inf else None
+        for genes, columns in self._groups or (Group(ALL, np.arange(length)),):
+            items = (columns + np.arange(0, s.shape[1], length)[:, None]).ravel()
+            ours = s[:, items], e[:, items]
+            if config.variant == "published":
+                update_published(members, *ours, len(columns), genes=genes)
+            elif config.significance > 0.0 or config.shrinkage > 0.0:
+                update_corrected(
+                    members,
+                    *ours,
+                    significance=config.significance,
+                    shrinkage=config.shrinkage,
+                    form="denkf" if config.variant == "denkf" else "joint",
+                    genes=genes,
+                )
+            else:
+                update(members, *ours, form=_FORMS[config.variant], genes=genes, prior=prior)
+
+    def _completed(self, members: Array, is_copy: NDArray[np.bool_], failed: NDArray[np.bool_]) -> Array:
+        """(J, n_params) float64, the next ensemble: updated members, redrawn ones, inflation, inside the bounds."""
+        config = self._config
+        if is_copy.any():
+            noise = config.selection_noise * self._rng.standard_normal((int(is_copy.sum()), members.shape[1]))
+            members[is_copy] += noise
+        unit = members
+        if failed.any():
+            unit = np.empty_like(self._unit)
+            unit[~failed] = members
+            unit[failed] = redraw(members, int(failed.sum()), self._rng)
+        decayed = config.inflation_decay**self.generation
+        if config.spread_inflation > 1.0:
+            mean = unit.mean(axis=0)
+            unit -= mean
+            unit *= 1.0 + (config.spread_inflation - 1.0) * decayed
+            unit += mean
+        if config.inflation > 0.0:
+            add_noise(unit, config.inflation * decayed, self._rng)
+        return in_row_blocks(self._space.confine, unit, out=unit)
+
+    def _accelerated(self, unit: Array, misfit: float, failed: NDArray[np.bool_]) -> Array:
+        """(J, n_params) float64, the updated ensemble moved on by part of its last change.
+
+        Starts anew when the misfit has risen, or when the ensemble would become much wider.
+        """
+        before = self._measured
+        self._theta, beta = nesterov(1.0 if misfit > before[_MISFIT] else self._theta)
+        ahead = unit + beta * (unit - self._previous)
+        ahead[failed] = unit[failed]  # redrawn: there is no last change
+        if spread_of(ahead) > _WIDENED * before[_SPREAD] * self._first_spread:
+            self._theta, ahead = 1.0, unit
+        self._previous = unit
+        return in_row_blocks(self._space.confine, ahead, out=ahead)
+
+
+def _finite_vector(name: str, values: object) -> Array:
+    vector = np.array(values, dtype=np.float64)
+    if vector.ndim != 1 or not vector.size or not np.isfinite(vector).all():
+        raise ValueError(f"{name}={values} must be (d,) finite numbers with d >= 1. Give one number per response.")
+    return vector

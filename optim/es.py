@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from optim.ascent import adam_step
-from optim.base import Array, Evaluations, Seed
+from optim.base import Array, Seed
 from optim.fitness import centered_ranks
-from optim.search import Search
+from optim.gaussian import GaussianSearch
 from optim.space import ParameterSpace
 
 
@@ -63,11 +63,11 @@ def search_gradient(fitness: Array, noise: Array, sigma: float, *, mirrored: boo
     return weights @ noise / (len(fitness) * sigma)
 
 
-class EvolutionStrategy(Search):
+class EvolutionStrategy(GaussianSearch):
     """Follow the gradient of the expected fitness around a mean, which is never evaluated itself.
 
-    Works in unit coordinates of the space. Candidates are clipped to the bounds; the gradient keeps the unclipped
-    perturbations, so it is the slope of fitness(clip(x)). The mean is clipped after every step.
+    Works in unit coordinates of the space, with perturbations of a constant size. The gradient is the slope of
+    fitness(inside(x)) in x, which may be outside the bounds; the mean is brought inside after every step.
 
     A failed candidate ranks below all others, so the mean moves away from genomes that fail. Leaving failures and
     their mirror images out was tried: the mean walks into a region where all fail and cannot return. Failures
@@ -86,51 +86,41 @@ class EvolutionStrategy(Search):
     Source: Salimans et al. 2017, arXiv:1703.03864. Deviates: ties share a rank, and bounds and failures as above.
     """
 
-    _state = ("mean", "first", "second", "n_updates", "noise")
+    _state = (*GaussianSearch._state, "first", "second", "n_updates")
 
     def __init__(self, space: ParameterSpace, config: ESConfig, *, x0: Array, population_size: int, seed: Seed) -> None:
-        space.check(np.asarray(x0)[None])
-        if population_size < 2 or (config.mirrored and population_size % 2):
-            raise ValueError(
-                f"population_size={population_size} must be >= 2{' and even (mirrored)' if config.mirrored else ''}. "
-                "Give e.g. 32."
-            )
-        super().__init__(space, seed)
+        super().__init__(space, x0=x0, population_size=population_size, is_mirrored=config.mirrored, seed=seed)
         self._config = config
-        self._mean = space.to_unit(np.asarray(x0, dtype=np.float64))
+        self._sigma = np.full(space.n_params, config.sigma)
         self._first = np.zeros(space.n_params)
         self._second = np.zeros(space.n_params)
         self._n_updates = 0
-        n_noise = population_size // 2 if config.mirrored else population_size
-        self._noise = self._rng.standard_normal((n_noise, space.n_params))
 
-    @property
-    def mean(self) -> Array:
-        """(n_params,) float64, the current estimate of the best genome."""
-        return self._space.from_unit(self._mean)
+    def _deviations(self) -> Array:
+        return self._sigma
 
-    def _genomes(self) -> Array:
-        """The mean with every perturbation; if mirrored, row i + n/2 mirrors row i."""
-        steps = self._config.sigma * self._noise
-        unit = np.concatenate([self._mean + steps, self._mean - steps]) if self._config.mirrored else self._mean + steps
-        return self._space.from_unit(unit)
-
-    def _learn(self, evaluations: Evaluations) -> None:
-        """Move the mean one Adam step and draw the next perturbations."""
+    def _adapt(self, fitness: Array) -> None:
+        """Move the mean one Adam step."""
         config = self._config
-        if not evaluations.failed.all():
-            gradient = search_gradient(evaluations.fitness, self._noise, config.sigma, mirrored=config.mirrored)
-            gradient -= config.weight_decay * self._mean
-            self._n_updates += 1
-            step, self._first, self._second = adam_step(
-                gradient,
-                self._first,
-                self._second,
-                self._n_updates,
-                learning_rate=config.learning_rate,
-                beta1=config.adam_beta1,
-                beta2=config.adam_beta2,
-                epsilon=config.adam_epsilon,
-            )
-            self._mean = self._space.confine(self._mean + step)
-        self._noise = self._rng.standard_normal(self._noise.shape)
+        gradient = search_gradient(fitness, self._noise, config.sigma, mirrored=config.mirrored)
+        gradient -= config.weight_decay * self._mean
+        self._n_updates += 1
+        step, self._first, self._second = adam_step(
+            gradient,
+            self._first,
+            self._second,
+            self._n_updates,
+            learning_rate=config.learning_rate,
+            beta1=config.adam_beta1,
+            beta2=config.adam_beta2,
+            epsilon=config.adam_epsilon,
+        )
+        self._mean = self._space.confine(self._mean + step)
+
+    def diagnostics(self) -> dict[str, float]:
+        """Length of the averaged gradient, and how far the mean is from the middle of the box, both per gene."""
+        n_params = self._space.n_params
+        return {
+            "gradient": float(np.linalg.norm(self._first) / np.sqrt(n_params)),
+            "mean": float(np.linalg.norm(self._mean) / np.sqrt(n_params)),
+        }

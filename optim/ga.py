@@ -1,14 +1,30 @@
-"""Genetic algorithm with tournament selection, blend crossover and Gaussian mutation."""
+"""Genetic algorithm: selection, crossover and Gaussian mutation from tables, with the published ant settings."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optim.base import Array, Evaluations, Seed
+from optim.operators import (
+    CROSSOVERS,
+    Rng,
+    best_first,
+    combine,
+    is_collapsed,
+    is_duplicate,
+    mating_pool,
+    mutate,
+    share,
+    tournament,
+)
 from optim.search import Search
 from optim.space import ParameterSpace
+
+Selection = Literal["tournament", "truncation", "roulette", "rank"]
+Crossover = Literal["blend", "uniform", "one_point", "arithmetic"]
+Reevaluate = Literal["changed", "all"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,15 +36,20 @@ class GAConfig:
     ValueError : if a value is outside its range.
     """
 
+    selection: Selection = "tournament"  # how parents are chosen; all but tournaments draw them from a mating pool
     tournament_size: int = 4  # individuals drawn, with replacement, per parent, >= 1
+    parent_fraction: float = 0.3  # mating pool / population (mu / lambda), (0, 1]
+    n_parents: int = 2  # parents of a crossed child (rho), >= 2
+    crossover: Crossover = "blend"
     crossover_probability: float = 0.7  # per pair of offspring, [0, 1]
-    blend_alpha: float = 0.5  # children lie up to this fraction beyond their parents, >= 0
+    blend_alpha: float = 0.5  # blended children lie up to this fraction beyond their parents, >= 0
     mutation_probability: float = 0.7  # per offspring, [0, 1]
     mutation_sigma: float = 1.0  # standard deviation of the added noise, in scaled units, > 0
-    gene_probability: float = 0.45  # per gene of a mutated offspring, [0, 1]
+    gene_probability: float = 0.45  # per gene of a mutated offspring, [0, 1]; 1 mutates whole children
     duplicate_mutation_probability: float = 0.8  # per offspring equal to an earlier one, [0, 1]
-    n_elite: int = 0  # best individuals carried over unchanged, >= 0
-    reevaluate: Literal["changed", "all"] = "changed"  # who is asked again
+    n_elite: int = 0  # best individuals of the generation carried over unchanged, >= 0
+    keep_best_ever: bool = False  # the best of all generations is carried over unchanged, too
+    reevaluate: Reevaluate = "changed"  # who is asked again
 
     def __post_init__(self) -> None:
         for name in ("crossover", "mutation", "gene", "duplicate_mutation"):
@@ -37,11 +58,16 @@ class GAConfig:
                 raise ValueError(
                     f"GAConfig.{name}_probability={probability} is outside [0, 1]. Give a probability, e.g. 0.7."
                 )
-        if not isinstance(self.tournament_size, int) or self.tournament_size < 1:
-            raise ValueError(
-                f"GAConfig.tournament_size={self.tournament_size} is not an integer >= 1. "
-                "Give the number of rivals, e.g. 4; 1 switches selection off."
-            )
+        for name, least, hint in (
+            ("tournament_size", 1, "Give the number of rivals, e.g. 4; 1 switches selection off."),
+            ("n_parents", 2, "Give e.g. 2; crossover_probability=0 gives every child one parent."),
+            ("n_elite", 0, "Give e.g. 0 or 1."),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise ValueError(f"GAConfig.{name}={value} is not an integer >= {least}. {hint}")
+        if not (0.0 < self.parent_fraction <= 1.0):
+            raise ValueError(f"GAConfig.parent_fraction={self.parent_fraction} is outside (0, 1]. Give e.g. 0.3.")
         if not (0.0 <= self.blend_alpha < np.inf):
             raise ValueError(f"GAConfig.blend_alpha={self.blend_alpha} is outside [0, inf). Give e.g. 0.5.")
         if not (0.0 < self.mutation_sigma < np.inf):
@@ -49,58 +75,83 @@ class GAConfig:
                 f"GAConfig.mutation_sigma={self.mutation_sigma} is outside (0, inf). "
                 "Give a step in scaled units of the genes, e.g. 1.0; set mutation_probability=0 for no mutation."
             )
-        if not isinstance(self.n_elite, int) or self.n_elite < 0:
-            raise ValueError(f"GAConfig.n_elite={self.n_elite} is not an integer >= 0. Give e.g. 0 or 1.")
-        if self.reevaluate not in ("changed", "all"):
-            raise ValueError(f"GAConfig.reevaluate={self.reevaluate!r} is unknown. Choose 'changed' or 'all'.")
+        for name, known in (("selection", Selection), ("crossover", Crossover), ("reevaluate", Reevaluate)):
+            if getattr(self, name) not in get_args(known):
+                names = ", ".join(map(repr, get_args(known)))
+                raise ValueError(f"GAConfig.{name}={getattr(self, name)!r} is unknown. Choose one of {names}.")
+
+    @property
+    def min_population(self) -> int:
+        """Smallest population: two individuals, and one offspring beside those carried over."""
+        return max(2, self.n_elite + self.keep_best_ever + 1)
 
 
-def tournament(fitness: Array, draws: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Winner of each tournament; the first drawn wins a tie, a failed individual loses to any other.
+# A (mu/rho, lambda) evolution strategy: mu = 0.3 lambda parents survive selection, rho = 4 of them are folded into a
+# child by one-point crossover, whole children are mutated, and no parent outlives its generation but the best of all.
+# Settings of the study of backpropagation against bio-inspired search (github.com/fruttasecca/backprop_vs_bio) for
+# its 8-dimensional auto-encoder. Deviates: its program mutates with one minus the stated probability of 0.2, hence
+# 0.8 here, and mutates its elite; roulette and rank there favour the worst, here the best.
+# Beyer and Schwefel 2002, doi:10.1023/A:1015059928466, name such strategies.
+MU_RHO_LAMBDA = GAConfig(
+    selection="truncation",
+    parent_fraction=0.3,
+    n_parents=4,
+    crossover="one_point",
+    crossover_probability=1.0,
+    mutation_probability=0.8,
+    mutation_sigma=0.1,
+    gene_probability=1.0,
+    duplicate_mutation_probability=0.0,
+    keep_best_ever=True,
+    reevaluate="all",
+)
+
+
+def select(fitness: Array, n: int, config: GAConfig, rng: Rng) -> NDArray[np.int64]:
+    """(n,) int64, parents as indices into `fitness` (n_individuals,); those of a mating pool are equally likely."""
+    if config.selection == "tournament":
+        return tournament(fitness, rng.integers(len(fitness), size=(n, config.tournament_size)))
+    pool = mating_pool(config.selection, fitness, share(config.parent_fraction, len(fitness)), rng)
+    return pool[rng.integers(len(pool), size=n)]
+
+
+def cross(parents: Array, config: GAConfig, rng: Rng) -> Array:
+    """Children of `parents`, in scaled coordinates; not clipped.
+
+    Of the first parents, rows 2k and 2k + 1 are a pair: with the crossover probability it has two children that
+    divide its genes between them. Each of the two is then crossed with its further parents, one after the other, so
+    the last of them counts most. The children of other pairs, and an odd last one, are copies of their first parent.
 
     Parameters
     ----------
-    fitness : (n,) float64, NaN = failed
-    draws : (n_tournaments, tournament_size) int64, indices into `fitness`
+    parents : (n_parents - 1, n, n_params) float64, the first parent of each child and its further ones
 
     Returns
     -------
-    (n_tournaments,) int64, indices into `fitness`
+    (n, n_params) float64
     """
-    comparable = np.where(np.isnan(fitness), -np.inf, fitness)
-    winners = np.argmax(comparable[draws], axis=1)
-    return draws[np.arange(len(draws)), winners]
-
-
-def blend(first: Array, second: Array, g: Array) -> tuple[Array, Array]:
-    """Children (1 - g) x + g y and g x + (1 - g) y, gene by gene.
-
-    Written as x + g (y - x), which keeps equal parents bit-equal.
-
-    Parameters
-    ----------
-    first, second, g : (n_pairs, n_params) float64; g in [-alpha, 1 + alpha]
-
-    Source: Eshelman and Schaffer 1993 (BLX-alpha), doi:10.1016/B978-0-08-094832-4.50018-0.
-    """
-    return first + g * (second - first), second + g * (first - second)
-
-
-def mutate(scaled: Array, chosen: NDArray[np.bool_], config: GAConfig, rng: np.random.Generator) -> Array:
-    """Copy of `scaled` coordinates (n, n_params) with noise on some genes of the `chosen` (n,) rows; not clipped."""
-    is_hit = chosen[:, None] & (rng.random(scaled.shape) < config.gene_probability)
-    return np.where(is_hit, scaled + rng.normal(0.0, config.mutation_sigma, scaled.shape), scaled)
-
-
-def is_duplicate(genomes: Array) -> NDArray[np.bool_]:
-    """(n,) bool, true for every row of `genomes` (n, n_params) equal to an earlier one."""
-    duplicate = np.ones(len(genomes), dtype=np.bool_)
-    duplicate[np.unique(genomes, axis=0, return_index=True)[1]] = False
-    return duplicate
+    children = parents[0].copy()
+    n_paired = len(children) - len(children) % 2
+    first, second = children[:n_paired:2], children[1::2]
+    weights = CROSSOVERS[config.crossover]
+    g = weights((len(first), children.shape[1]), config.blend_alpha, rng)
+    is_crossed = rng.random((len(first), 1)) < config.crossover_probability
+    g = np.where(is_crossed, g, 0.0)
+    first[:], second[:] = combine(first, second, g), combine(second, first, g)
+    is_crossed = np.repeat(is_crossed, 2, axis=0)
+    for further in parents[1:, :n_paired]:
+        g = np.where(is_crossed, weights(further.shape, config.blend_alpha, rng), 0.0)
+        children[:n_paired] = combine(children[:n_paired], further, g)
+    return children
 
 
 def breed(
-    population: Array, fitness: Array, space: ParameterSpace, config: GAConfig, rng: np.random.Generator
+    population: Array,
+    fitness: Array,
+    space: ParameterSpace,
+    config: GAConfig,
+    rng: Rng,
+    best_ever: tuple[Array, Array] | None = None,
 ) -> tuple[Array, Array]:
     """Next generation and the fitness it inherits.
 
@@ -108,52 +159,56 @@ def breed(
     ----------
     population : (n, n_params) float64
     fitness : (n,) float64, maximised, NaN = failed
+    best_ever : (1, n_params) and (1,) float64, an individual to carry over in front of the elite, and its fitness
 
     Returns
     -------
-    (n, n_params) float64, the elite first; (n,) float64, NaN where the genome must be evaluated
+    (n, n_params) float64, those carried over first; (n,) float64, NaN where the genome must be evaluated
     """
-    elite = np.argsort(-fitness, kind="stable")[: config.n_elite]  # NaN sorts last
+    elite = best_first(fitness)[: config.n_elite]
     elite = elite[~np.isnan(fitness[elite])]
-    n_children = len(population) - len(elite)
-    parents = tournament(fitness, rng.integers(len(population), size=(n_children, config.tournament_size)))
-    children = space.scale(population)[parents]
+    carried, inherited = population[elite], fitness[elite]
+    if best_ever is not None:
+        is_other = (carried != best_ever[0]).any(axis=1)
+        carried = np.concatenate([best_ever[0], carried[is_other]])
+        inherited = np.concatenate([best_ever[1], inherited[is_other]])
 
-    first, second = children[: n_children - n_children % 2 : 2], children[1::2]
-    g = (1.0 + 2.0 * config.blend_alpha) * rng.random(first.shape) - config.blend_alpha
-    is_crossed = rng.random((len(first), 1)) < config.crossover_probability
-    blended = blend(first, second, np.where(is_crossed, g, 0.0))
-    first[:], second[:] = blended
-    children = space.unscale(children)
+    n_children = len(population) - len(carried)
+    parents = select(fitness, (config.n_parents - 1) * n_children, config, rng).reshape(-1, n_children)
+    children = space.unscale(cross(space.scale(population)[parents], config, rng))
 
     is_mutated = rng.random(n_children) < config.mutation_probability
-    children = space.unscale(mutate(space.scale(children), is_mutated, config, rng))
+    noise = (config.gene_probability, config.mutation_sigma, rng)
+    children = space.unscale(mutate(space.scale(children), is_mutated, *noise))
 
-    is_copy = is_duplicate(np.concatenate([population[elite], children]))[len(elite) :]
+    is_copy = is_duplicate(np.concatenate([carried, children]))[len(carried) :]
     is_mutated = is_copy & (rng.random(n_children) < config.duplicate_mutation_probability)
-    children = space.unscale(mutate(space.scale(children), is_mutated, config, rng))
+    children = space.unscale(mutate(space.scale(children), is_mutated, *noise))
 
-    is_unchanged = (children == population[parents]).all(axis=1)
-    inherited = np.concatenate([fitness[elite], np.where(is_unchanged, fitness[parents], np.nan)])
+    is_unchanged = (children == population[parents[0]]).all(axis=1)
+    inherited = np.concatenate([inherited, np.where(is_unchanged, fitness[parents[0]], np.nan)])
     if config.reevaluate == "all" or not np.isnan(inherited).any():
         inherited[:] = np.nan
-    return np.concatenate([population[elite], children]), inherited
+    return np.concatenate([carried, children]), inherited
 
 
 class GeneticAlgorithm(Search):
     """Evolve a population that its offspring replace entirely, but for the elite.
 
-    With `reevaluate="changed"` an offspring equal to its parent keeps the parent's fitness and is not asked again,
-    so from the second generation on `ask` may return fewer rows than the population has. A failed individual has no
-    fitness to keep and is asked again if it survives. Where nothing changed, all are asked.
+    With `reevaluate="changed"` an offspring equal to its first parent keeps the parent's fitness and is not asked
+    again, so from the second generation on `ask` may return fewer rows than the population has. A failed individual
+    has no fitness to keep and is asked again if it survives. Where nothing changed, all are asked.
 
-    A failed individual loses every tournament against one that has a fitness, and is never elite. If all failed,
-    parents are drawn at random and the search goes on.
+    A failed individual loses every tournament against one that has a fitness, is in no mating pool, and is never
+    elite. If all failed, parents are drawn at random and the search goes on.
+
+    The best ever is the individual of the highest single score. Where scores are noisy or worlds change between
+    generations that is a lucky one, however it does when it is asked again.
 
     Parameters
     ----------
     initial : (population, n_params) float64, first generation, inside the bounds;
-        at least 2 individuals and more than `n_elite`
+        at least `config.min_population` individuals
     seed : int >= 0 or SeedSequence
 
     Raises
@@ -162,22 +217,25 @@ class GeneticAlgorithm(Search):
 
     Source: the optimizer of the L2L framework (github.com/Meta-optimization/L2L) with the settings of the ant
     colony study. Deviates: equal offspring are mutated in one pass, so a third copy has one chance and not two;
-    crossing two equal parents leaves them unchanged and costs no evaluation; the generator is its own.
+    crossing two equal parents leaves them unchanged and costs no evaluation; the generator is its own. What the
+    other settings do, with sources, stands in `optim.operators`.
     """
 
-    _state = ("population", "fitness")
+    _state = ("population", "fitness", "best", "best_fitness")
 
     def __init__(self, space: ParameterSpace, config: GAConfig, *, initial: Array, seed: Seed) -> None:
         space.check(initial)
-        if len(initial) < max(2, config.n_elite + 1):
+        if len(initial) < config.min_population:
             raise ValueError(
-                f"initial has {len(initial)} individuals, but needs >= {max(2, config.n_elite + 1)}: "
-                f"2 parents, and more than n_elite={config.n_elite}. Give more rows."
+                f"initial has {len(initial)} individuals, but needs >= {config.min_population}: 2 parents, and more "
+                f"than n_elite={config.n_elite} (+ 1 with keep_best_ever). Give more rows."
             )
         super().__init__(space, seed)
         self._config = config
         self._population = np.array(initial, dtype=np.float64)
         self._fitness = np.full(len(initial), np.nan)  # NaN = to be evaluated
+        self._best = self._population[:1]  # (1, n_params), the best ever
+        self._best_fitness = np.full(1, np.nan)  # NaN = none succeeded yet
 
     def _genomes(self) -> Array:
         """The individuals without a fitness."""
@@ -187,8 +245,30 @@ class GeneticAlgorithm(Search):
         """Score the asked individuals and breed the next generation."""
         fitness = self._fitness.copy()
         fitness[np.isnan(fitness)] = evaluations.fitness
-        self._population, self._fitness = breed(self._population, fitness, self._space, self._config, self._rng)
+        leader = best_first(fitness)[:1]
+        if not (fitness[leader] <= self._best_fitness or np.isnan(fitness[leader])):
+            self._best, self._best_fitness = self._population[leader], fitness[leader]
+        has_best = self._config.keep_best_ever and not np.isnan(self._best_fitness)
+        self._population, self._fitness = breed(
+            self._population,
+            fitness,
+            self._space,
+            self._config,
+            self._rng,
+            (self._best, self._best_fitness) if has_best else None,
+        )
+
+    def stop(self) -> dict[str, str]:
+        """Converged when all individuals are equal and nothing mutates them."""
+        config = self._config
+        rate = max(config.mutation_probability, config.duplicate_mutation_probability) * config.gene_probability
+        if rate > 0.0 or not is_collapsed(self._population):
+            return {}
+        return {"converged": "all individuals are equal, and mutation is switched off."}
 
     def diagnostics(self) -> dict[str, float]:
-        """Mean standard deviation of a gene over the population, in unit coordinates."""
-        return {"spread": float(self._space.to_unit(self._population).std(axis=0).mean())}
+        """Mean standard deviation of a gene over the population in unit coordinates; share of individuals to ask."""
+        return {
+            "spread": float(self._space.to_unit(self._population).std(axis=0).mean()),
+            "asked": float(np.isnan(self._fitness).mean()),
+        }

@@ -79,3 +79,46 @@ def linear_gaussian_posterior_mean(
     cross = prior_covariance @ forward.T
     innovation = forward @ cross + noise_variance * np.eye(len(targets))
     return prior_mean + cross @ np.linalg.solve(innovation, targets - forward @ prior_mean)
+
+
+def rastrigin(genomes: Array) -> Array:
+    """Fitness -sum 10 + x_i^2 - 10 cos(2 pi x_i) of each row; maxima near all whole numbers, the highest is 0 at 0.
+
+    Parameters
+    ----------
+    genomes : (n, n_params) float64
+
+    Returns
+    -------
+    (n,) float64
+
+    Source: Rastrigin 1974, summed over the parameters as in Mühlenbein et al. 1991, doi:10.1016/S0167-8191(05)80052-3.
+    """
+    return -np.sum(10.0 + genomes**2 - 10.0 * np.cos(2.0 * np.pi * genomes), axis=1)
+
+
+def circle_cities(n: int, rng: np.random.Generator) -> Array:
+    """(n, 2) cities evenly spaced on the unit circle, in random order; the shortest tour is 2 n sin(pi / n) long."""
+    angles = 2.0 * np.pi / n * rng.permutation(n)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def distance_matrix(cities: Array) -> Array:
+    """(n, n) straight distances between cities (n, n_axes)."""
+    return np.asarray(np.linalg.norm(cities[:, None] - cities, axis=-1), dtype=np.float64)
+
+
+def tour_lengths(tours: Array, distances: Array) -> Array:
+    """Length of every closed tour.
+
+    Parameters
+    ----------
+    tours : (n_tours, n_cities) city numbers in the order of the visits
+    distances : (n_cities, n_cities) float64
+
+    Returns
+    -------
+    (n_tours,) float64
+    """
+    here = np.asarray(tours, dtype=np.int64)
+    return distances[here, np.roll(here, -1, axis=1)].sum(axis=1)

@@ -58,7 +58,7 @@ class Search:
         order = _row_order(self._rows(), genomes, len(evaluations))
         if order is not None:
             responses = None if evaluations.responses is None else evaluations.responses[order]
-            evaluations = Evaluations(evaluations.fitness[order], responses)
+            evaluations = Evaluations(evaluations.fitness[order], responses, evaluations.targets)
         self._learn(evaluations)
         self._open = None
         self._is_asked = False

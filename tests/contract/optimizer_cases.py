@@ -4,12 +4,13 @@ python tests/contract/optimizer_cases.py     # measures the frozen figures of CA
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from optim import Block, Evaluations, ParameterSpace
+from optim import Block, Dct, Evaluations, ParameterSpace
+from optim.ga import MU_RHO_LAMBDA
 from optim.methods import METHODS, Start, make_optimizer
 from optim.problems import sphere
 
@@ -37,11 +38,13 @@ class Case:
 
     name: str
     method: str
-    evaluations: float  # frozen median to reach GATE from a corner of the box; inf: never within the budget
+    evaluations: float  # frozen median to reach GATE from a corner of the box; inf: never, or too slow to measure
     settings: Mapping[str, Any] = field(default_factory=dict)
     rank_based: bool = True  # sees the order of the fitness only
     survives_all_failed: bool = True  # else tell raises RuntimeError
+    learns: bool = True  # else the fitness changes nothing
     n: int = N  # rows of `initial`
+    encoding: Dct | None = None  # it searches coefficients of the genomes
 
     def initial(self, seed=1, space=SPACE):
         """The first individuals."""
@@ -50,20 +53,104 @@ class Case:
     def make(self, initial, seed, space=SPACE):
         """The optimizer at its first generation."""
         config = METHODS[self.method].config(**self.settings)
-        return make_optimizer(self.method, Start(space, initial, seed, np.zeros(space.n_params)), config)
+        return make_optimizer(self.method, Start(space, initial, seed, np.zeros(space.n_params)), config, self.encoding)
 
 
 CASES = [
+    Case("aco", "aco", 482),
+    Case("annealing", "annealing", 1611, rank_based=False),
+    Case("annealing_logarithmic", "annealing", 1121, {"schedule": "logarithmic", "n_cooling": 100}, rank_based=False),
+    Case("annealing_linear", "annealing", 6641, {"schedule": "linear", "n_cooling": 100}, rank_based=False),
+    Case("finite_difference", "finite_difference", 1794, rank_based=False),
+    Case("finite_difference_forward", "finite_difference", 1789, {"probes": "forward"}, rank_based=False),
+    Case("finite_difference_sgd", "finite_difference", 81, {"rule": "sgd", "learning_rate": 0.3}, rank_based=False),
+    Case("grid", "grid", np.inf, learns=False),
+    Case("optuna", "optuna", np.inf, rank_based=False, n=4),
+    Case("pso", "pso", 559),
+    Case("random", "random", np.inf, learns=False),
+    Case("random_sobol", "random", np.inf, {"sequence": "sobol"}, learns=False),
+    Case("tempering", "tempering", 1844, rank_based=False),
     Case("ga", "ga", 606),
     Case("ga_elite_all", "ga", 399, {"n_elite": 2, "reevaluate": "all"}),
-    Case("es", "es", 4602),
-    Case("es_one_sided", "es", 2638, {"mirrored": False}),
+    Case("ga_mu_rho_lambda", "ga", 1046, asdict(MU_RHO_LAMBDA)),
+    Case("ga_roulette", "ga", 1577, {"selection": "roulette", "n_elite": 1, "crossover": "uniform"}, rank_based=False),
+    Case("ga_rank", "ga", 1177, {"selection": "rank", "crossover": "arithmetic", "keep_best_ever": True}),
+    Case("cosyne", "cosyne", 578),
+    Case("cosyne_all", "cosyne", 517, {"marking": "all", "n_elite": 1}),
+    Case("cosyne_encoded", "cosyne", 677, encoding=Dct(n_coefficients=4, blocks=(4, 2))),
+    Case("de", "de", 1202),
+    Case("de_best", "de", 376, {"mutation": "best/2", "reevaluate": False}),
+    Case("de_encoded", "de", 540, {"mutation": "current-to-best/1"}, encoding=Dct(n_coefficients=6)),
+    Case("es", "es", 1962),
+    Case("es_one_sided", "es", 2546, {"mirrored": False}),
+    Case("cma_es", "cma_es", 483),
+    Case("sep_cma_es", "sep_cma_es", 424),
+    Case("xnes", "xnes", 779),
+    Case("xnes_mirrored", "xnes", 781, {"mirrored": True}),
+    Case("snes", "snes", 470),
+    Case("snes_mirrored", "snes", 427, {"mirrored": True}),
+    Case("pgpe", "pgpe", 1187),
+    Case("pgpe_adam", "pgpe", 1016, {"ascent": "adam"}),
+    Case("cross_entropy", "cross_entropy", 368),
+    Case("cross_entropy_noisy", "cross_entropy", 1090, {"noise": 0.2}),
+    Case("face", "face", 368),
     Case("enkf", "enkf", 26, {"gamma": 0.01}, rank_based=False, survives_all_failed=False),
+    Case(
+        "enkf_encoded",
+        "enkf",
+        26,
+        {"gamma": 0.01},
+        rank_based=False,
+        survives_all_failed=False,
+        encoding=Dct(n_coefficients=6),
+    ),
     Case(
         "enkf_inflated",
         "enkf",
         1176,
         {"inflation": 0.02, "inflation_decay": 0.9},
+        rank_based=False,
+        survives_all_failed=False,
+    ),
+    Case(
+        "enkf_published",
+        "enkf",
+        48,
+        {"variant": "published", "block_length": 2, "gamma": 0.01},
+        rank_based=False,
+        survives_all_failed=False,
+    ),
+    Case(
+        "enkf_perturbed",
+        "enkf",
+        114,
+        {"variant": "perturbed", "gamma": 0.01},
+        rank_based=False,
+        survives_all_failed=False,
+    ),
+    Case("enkf_sqrt", "enkf", 145, {"variant": "sqrt", "step": "misfit"}, rank_based=False, survives_all_failed=False),
+    Case(
+        "enkf_denkf",
+        "enkf",
+        327,
+        {"variant": "denkf", "gamma": 0.01, "prior_sd": 10.0, "spread_inflation": 1.02},
+        rank_based=False,
+        survives_all_failed=False,
+    ),
+    Case("enkf_momentum", "enkf", 263, {"momentum": True}, rank_based=False, survives_all_failed=False),
+    Case(
+        "enkf_selection",
+        "enkf",
+        1016,
+        {"selection": 0.2, "inflation": 0.01, "inflation_decay": 0.9},
+        rank_based=False,
+        survives_all_failed=False,
+    ),
+    Case(
+        "enkf_corrected",
+        "enkf",
+        23,
+        {"significance": 1.0, "shrinkage": 2.0, "gamma": 0.01},
         rank_based=False,
         survives_all_failed=False,
     ),

@@ -252,7 +252,7 @@ def test_failures_of_every_kind_are_the_same_and_do_not_stop_the_search(case, fa
     for genomes in trace:
         SPACE.check(genomes)
     first, last = (np.nanmedian(half_failing(genomes, np.nan).fitness) for genomes in (trace[0], trace[-1]))
-    assert last > first
+    assert last > first or not case.learns
 
 
 @every_optimizer
@@ -280,6 +280,6 @@ def test_a_monotone_map_of_the_fitness_changes_no_bit(case, transform):
     assert_same(mapped, advance(case.make(case.initial(), 1), 8))
 
 
-@every_optimizer
+@pytest.mark.parametrize("case", [case for case in CASES if case.evaluations < np.inf], ids=lambda case: case.name)
 def test_the_search_reaches_the_gate_as_fast_as_it_did_when_measured(case):
     assert median_to_gate(case) <= 1.5 * case.evaluations, f"error {GATE} of the start"

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from optim import Block, ESConfig, Evaluations, EvolutionStrategy, ParameterSpace
-from optim.ascent import adam_step
 from optim.es import search_gradient
 
 SPACE = ParameterSpace((Block("weight_pA", 2, -20.0, 20.0), Block("delay_ms", 1, 1.0, 7.0)))
@@ -31,7 +30,7 @@ def test_a_setting_out_of_range_is_refused_by_name(field, value):
 
 @pytest.mark.parametrize(("mirrored", "population_size"), [(True, 7), (True, 0), (False, 1)])
 def test_an_impossible_population_size_is_refused(mirrored, population_size):
-    with pytest.raises(ValueError, match=f"population_size={population_size} must be >= 2"):
+    with pytest.raises(ValueError, match=f"population_size={population_size} must be an integer >= 2"):
         make(population_size=population_size, mirrored=mirrored)
 
 
@@ -59,17 +58,6 @@ def test_search_gradient_points_along_a_linear_fitness():
     gradient = search_gradient(perturbations @ slope, perturbations, 0.1, mirrored=False)
     cosine = gradient @ slope / np.linalg.norm(gradient) / np.linalg.norm(slope)
     assert cosine > 0.999
-
-
-def test_adam_step_equals_two_hand_computed_updates():
-    rule = {"learning_rate": 0.1, "beta1": 0.5, "beta2": 0.75, "epsilon": 1.0}
-    zero = np.zeros(1)
-    step, first, second = adam_step(np.array([2.0]), zero, zero, 1, **rule)
-    # m = 1, v = 1; corrected 2 and 4; 0.1 · 2 / (2 + 1)
-    np.testing.assert_allclose([step[0], first[0], second[0]], [0.2 / 3.0, 1.0, 1.0])
-    step, first, second = adam_step(np.array([-4.0]), first, second, 2, **rule)
-    # m = -1.5, v = 4.75; corrected -2 and 4.75 / 0.4375
-    np.testing.assert_allclose([step[0], first[0], second[0]], [-0.2 / (np.sqrt(4.75 / 0.4375) + 1.0), -1.5, 4.75])
 
 
 def test_mirrored_candidates_lie_sigma_around_the_mean():
@@ -134,3 +122,15 @@ def test_an_optimum_beyond_the_bounds_leaves_mean_and_candidates_on_them():
     SPACE.check(strategy.mean[None])
     assert np.abs(strategy.state_dict()["mean"]).max() == 1.0
     assert SPACE.to_unit(strategy.mean)[:2].min() > 0.9
+
+
+def test_diagnostics_are_the_averaged_gradient_and_the_distance_from_the_middle_per_gene():
+    strategy = make()
+    assert strategy.diagnostics() == {
+        "gradient": 0.0,
+        "mean": 0.5 / np.sqrt(3.0),
+    }  # X0 is (0, 1/2, 0) in unit coordinates
+    strategy.tell(strategy.ask(), Evaluations(np.arange(8.0)))
+    state = strategy.state_dict()
+    expected = {"gradient": np.sqrt(np.mean(state["first"] ** 2)), "mean": np.sqrt(np.mean(state["mean"] ** 2))}
+    assert strategy.diagnostics() == pytest.approx(expected)

@@ -153,3 +153,20 @@ def test_a_fraction_where_a_whole_number_belongs_is_named():
     with pytest.raises(ValueError, match=r"genomes\[0, 2\] = 5.5 of block 'n_hidden' is no whole number"):
         MIXED.check(genome)
     np.testing.assert_array_equal(MIXED.clip(genome)[0], [1.0, 4.0, 6.0, 2.0, 0.0])
+
+
+@pytest.mark.parametrize("space", [SPACE, MIXED])
+def test_genomes_are_written_where_the_caller_wants_them(space):
+    unit = np.random.default_rng(1).normal(size=(6, 5))
+    kept = unit.copy()
+    out = np.full((9, 5), np.nan)
+    rows = out[2:8]
+    assert space.from_unit(unit, out=rows) is rows
+    np.testing.assert_array_equal(rows, space.from_unit(unit))
+    np.testing.assert_array_equal(unit, kept)
+    assert np.isnan(out[[0, 1, 8]]).all()
+
+
+def test_a_coordinate_that_is_no_number_stays_none():
+    unit = np.array([[np.nan, 2.0, -2.0, np.nan, 0.0]])
+    np.testing.assert_array_equal(SPACE.from_unit(unit), [[np.nan, 20.0, -20.0, np.nan, 4.0]])
