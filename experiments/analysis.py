@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.files import write_bytes
 from optim.base import Array
 from optim.fitness import centered_ranks
 
@@ -31,30 +33,34 @@ def _new_axes(rows: int = 1) -> Any:
 
 
 def plot_fitness(generations: Mapping[str, NDArray[Any]], path: Path, title: str) -> bool:
-    """Draw fitness and food over generations.
+    """Draw fitness, and every measure that has a mean beside the value of the best, over generations.
 
     Parameters
     ----------
-    generations : the table of that name of a run, see `experiments.storage`
+    generations : the table of that name of a run, see `experiments.records`
 
     Returns
     -------
     bool, False if matplotlib is not installed
     """
-    figure, axes = _new_axes(rows=2)
+    told = [name.removeprefix("mean_") for name in generations if name.startswith("mean_")]
+    figure, axes = _new_axes(rows=1 + len(told))
     if figure is None:
         return False
     x = generations["generation"]
-    top, bottom = axes[:, 0]
+    top = axes[0, 0]
     top.plot(x, generations["best"], color="C1", label="best evaluated")
     top.plot(x, generations["mean"], color="C0", label="mean ± sd")
     low, high = generations["mean"] - generations["sd"], generations["mean"] + generations["sd"]
     top.fill_between(x, low, high, color="C0", alpha=0.2, linewidth=0)
     top.set(ylabel="fitness", title=title)
     top.legend(frameon=False)
-    bottom.plot(x, generations["food"], color="C1", label="best evaluated")
-    bottom.plot(x, generations["mean_food"], color="C0", label="mean")
-    bottom.set(ylabel="food in the nest", xlabel="generation")
+    for axis, name in zip(axes[1:, 0], told, strict=True):
+        axis.plot(x, generations[name], color="C1", label="best evaluated")
+        axis.plot(x, generations[f"mean_{name}"], color="C0", label="mean")
+        axis.set(ylabel=name.replace("_", " "))
+    bottom = axes[-1, 0]
+    bottom.set(xlabel="generation")
     bottom.xaxis.get_major_locator().set_params(integer=True)
     _save(figure, path)
     return True
@@ -79,5 +85,7 @@ def plot_correlation(published: Array, ours: Array, path: Path) -> bool:
 def _save(figure: Any, path: Path) -> None:
     from matplotlib import pyplot
 
-    figure.savefig(path, dpi=150)
+    content = io.BytesIO()
+    figure.savefig(content, dpi=150, format=path.suffix[1:] or None)
     pyplot.close(figure)
+    write_bytes(path, content.getbuffer())

@@ -6,12 +6,19 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from experiments.process import EXIT_UNAVAILABLE, EXIT_USAGE, missing_packages
+
 COMMANDS = {
     "ants": ("experiments.ants", "evolve ant colonies, or evaluate genomes"),
+    "nested": ("experiments.nested", "learn the settings of a filter that trains a network"),
     "digits": ("experiments.digits", "a liquid reads handwritten digits"),
+    "doctor": ("experiments.doctor", "check this machine, container or job"),
     "play": ("envs.play", "watch a colony in a window or in the terminal"),
     "picture": ("experiments.picture", "draw a colony at one tick"),
     "video": ("experiments.video", "film a colony"),
+    "show": ("experiments.show", "what a run is and how far it came"),
+    "merge": ("experiments.merge", "bring the records of a run together in its results.h5"),
+    "plot": ("experiments.plot", "draw the learning curve of a run"),
 }
 
 
@@ -26,6 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from envs.presets import nearest_name  # not for every `--help`
 
         sys.stderr.write(f"stigmergy: unknown command {words[0]!r}{nearest_name(words[0], COMMANDS)}\n")
-        return 64
-    module = importlib.import_module(COMMANDS[words[0]][0])
+        return EXIT_USAGE
+    try:
+        module = importlib.import_module(COMMANDS[words[0]][0])
+    except ImportError:
+        if line := missing_packages():
+            sys.stderr.write(line)
+            return EXIT_UNAVAILABLE
+        raise
     return int(module.main(words[1:]))

@@ -11,11 +11,14 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments.analysis import plot_correlation, spearman
-from experiments.config import AntsConfig, ConfigError
+from experiments.colony import FITNESS, FOOD
+from experiments.config import AntsConfig
+from experiments.console import say
+from experiments.files import write_text
+from experiments.npz import read_arrays
 from experiments.process import EXIT_DONE, EXIT_INTERNAL, EXIT_STOPPED, is_stop_requested
 from experiments.rollout import MEASURES, task_seeds
-from experiments.run import FITNESS, FOOD, say
-from experiments.storage import write_text
+from experiments.settings import ConfigError
 from optim.base import Array
 from optim.evaluators import EvaluationStopped, Evaluator
 from optim.tasks import TaskResult
@@ -36,9 +39,8 @@ def read_genomes(path: Path, row: int | None) -> tuple[Array, int, Array | None]
     ConfigError : the file cannot be read, holds no genomes, or not that one.
     """
     try:
+        published = read_arrays(path).get("fitness")  # also makes sure that the file may be loaded
         genomes, n_hidden = load_published_genomes(path)
-        with np.load(path, allow_pickle=False) as data:
-            published = data["fitness"] if "fitness" in data.files else None
         if published is not None and (published.shape != (len(genomes),) or published.dtype.kind not in "fiu"):
             raise ValueError(
                 f"fitness has shape {published.shape} and type {published.dtype}, not one number per genome."

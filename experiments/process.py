@@ -1,14 +1,17 @@
-"""This process: stop signals and exit codes. Light, because it runs before the slow imports."""
+"""This process: stop signals, exit codes, missing packages. Light, because it runs before the slow imports."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
+import sys
 from types import FrameType
 
 # Exit codes, after sysexits.h; 75 asks a scheduler to start the run again with --resume.
 EXIT_DONE = 0
 EXIT_USAGE = 64
+EXIT_BAD_DATA = 65
 EXIT_UNAVAILABLE = 69
 EXIT_INTERNAL = 70
 EXIT_CANNOT_CREATE = 73
@@ -16,6 +19,7 @@ EXIT_IO = 74
 EXIT_STOPPED = 75
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+_REQUIRED = ("gymnasium", "h5py", "numba", "numpy", "scipy", "tomli_w", "tqdm")  # NEST and MPI tell for themselves
 
 _is_stop_requested = False
 
@@ -29,6 +33,21 @@ def catch_stop_signals() -> None:
 def is_stop_requested() -> bool:
     """Whether Ctrl-C, SIGTERM or SIGUSR1 has arrived."""
     return _is_stop_requested
+
+
+def missing_packages() -> str:
+    """One line that names the required packages which are not installed; empty if all are there."""
+    missing = [name for name in _REQUIRED if importlib.util.find_spec(name) is None]
+    if not missing:
+        return ""
+    return f"error: not installed: {', '.join(missing)}. Install stigmergy with all it needs: pip install -e .\n"
+
+
+def require_packages() -> None:
+    """End the process with a sentence instead of a traceback if a required package is missing."""
+    if line := missing_packages():
+        sys.stderr.write(line)
+        sys.exit(EXIT_UNAVAILABLE)
 
 
 def _request_stop(number: int, frame: FrameType | None) -> None:

@@ -1,49 +1,33 @@
-"""The outer loop: ask, evaluate, tell, record, until the run is done or told to stop."""
+"""The outer loop of any study: ask, evaluate, tell, record, until the run is done or told to stop."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import os
-import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from envs.config import ForagingConfig
-from envs.foraging import AntForagingEnv
 from experiments.analysis import plot_fitness
-from experiments.config import AntsConfig
+from experiments.budget import disk_warning, expected_bytes, recording_line
+from experiments.console import say
+from experiments.files import DataError, free_bytes
+from experiments.generation import Generation, evaluate_generation, generation_tables, genomes_digest
+from experiments.journal import Header
 from experiments.process import EXIT_DONE, EXIT_STOPPED, is_stop_requested
-from experiments.rollout import MEASURES, run_episode, task_seeds
 from experiments.run_folder import RunFolder
-from experiments.seeds import initial_rng, optimizer_seed
-from experiments.sonata import recording_bytes
-from experiments.storage import Tables, write_genomes
-from optim import (
-    Block,
-    EnsembleKalmanFilter,
-    Evaluations,
-    EvolutionStrategy,
-    GeneticAlgorithm,
-    Optimizer,
-    ParameterSpace,
-)
+from experiments.settings import config_digest, config_to_dict, config_to_toml, describe, differing_fields
+from experiments.storage import Tables
+from experiments.study import Study
+from optim import Optimizer
 from optim.base import Array
 from optim.evaluators import EvaluationStopped, Evaluator
-from optim.fitness import mean_over_episodes
-from optim.tasks import Task, TaskResult
-from snn import gene_blocks, random_genomes
+from optim.tasks import Task
 
-FITNESS, FOOD = MEASURES.index("fitness"), MEASURES.index("food")
-PICK_UPS = MEASURES.index("pick_ups")
-
-_SPIKE_RATE_HZ = 170.0  # per neuron, with the sensors: a published colony has 1,780 spikes a tick, random ones 2,200
-_LARGE_RECORDING = 1e9  # bytes
+_IN_MANIFEST = ("versions", "python", "commit", "n_ranks")  # of the provenance of a start
 
 
 class GenerationFailedError(RuntimeError):
@@ -59,231 +43,201 @@ class Progress:
     best_generation: int = -1
     best_genome: Array = field(default_factory=lambda: np.empty(0))  # (genome_size,), empty before the first generation
 
-
-def make_optimizer(config: AntsConfig) -> Optimizer:
-    """The configured optimizer at its first generation; all three start from the same random genomes."""
-    space = ParameterSpace(tuple(Block(*block) for block in gene_blocks(config.brain)))
-    initial = random_genomes(config.brain, config.population, initial_rng(config.seed))
-    seed = optimizer_seed(config.seed)
-    if config.optimizer == "ga":
-        return GeneticAlgorithm(space, config.ga, initial=initial, seed=seed)
-    if config.optimizer == "es":
-        return EvolutionStrategy(space, config.es, x0=initial[0], population_size=config.population, seed=seed)
-    return EnsembleKalmanFilter(space, config.enkf, initial=initial, targets=np.ones(3), seed=seed)
+    def notice(self, generation: Generation) -> None:
+        """Bring the best up to date and go on to the next generation."""
+        best = generation.best
+        if generation.evaluations.fitness[best] > self.best_fitness:
+            self.best_fitness = float(generation.evaluations.fitness[best])
+            self.best_generation = generation.number
+            self.best_genome = generation.genomes[best].copy()
+        self.generation = generation.number + 1
 
 
-def colony_responses(measures: Array, world: ForagingConfig) -> Array:
-    """What the ensemble Kalman filter compares with its targets, which are all 1.
-
-    Fitness, pick-ups and returned food, each divided by what a colony reaches that picks up and returns everything
-    without any cost. Pick-ups and fitness differ between colonies long before the first return, which gives the filter
-    something to correlate with from the first generation on.
+def evolve(study: Study, optimizer: Optimizer, run: RunFolder, evaluator: Evaluator, start: Mapping[str, Any]) -> int:
+    """Start or continue a study in its folder; returns the exit code.
 
     Parameters
     ----------
-    measures : (n, len(MEASURES)), means over episodes
-
-    Returns
-    -------
-    (n, 3) float64
-    """
-    most_food = max(world.total_food, 1)
-    gain = world.food_gain + world.pick_up_gain or 1.0
-    scale = np.array([gain * most_food, most_food, most_food])
-    return measures[:, [FITNESS, PICK_UPS, FOOD]] / scale
-
-
-def evolve(config: AntsConfig, optimizer: Optimizer, run: RunFolder, evaluator: Evaluator) -> int:
-    """Run or continue a study in its folder; returns the exit code.
-
-    Parameters
-    ----------
-    optimizer : as `make_optimizer` gives it; its state is taken from the last checkpoint, if there is one
+    optimizer : at its first generation; its state is taken from the last checkpoint, if there is one
+    start : where this start comes from, see `experiments.provenance`
 
     Raises
     ------
     GenerationFailedError : too many individuals of a generation failed; the checkpoint before it stays.
-    experiments.storage.StorageError : checkpoints or records are damaged or missing.
+    experiments.files.StorageError : another process uses the folder.
+    experiments.files.DataError : checkpoints, records or journal are damaged, missing, of a newer version or of other
+        settings.
+    OSError : something cannot be written, e.g. on a full disk; what was committed stays.
     """
-    progress = _restore(run, optimizer)
-    if large := large_recording_line(config, config.generations - progress.generation):
-        say(f"{large}: {run.path / 'spikes'}")
-    started_at, start = progress.generation, time.monotonic()
-    code = EXIT_DONE
-    while progress.generation < config.generations and code == EXIT_DONE:
+    with run.lock() as warning:
+        _warn(warning)
+        progress = _restore(study, optimizer, run)
+        run.write_config(config_to_toml(study.config))
+        if changed := run.add_start(start):
+            _warn(f"not as at the last start, so results may differ from those of one go: {describe(changed)}")
+        _announce(study, optimizer, run, progress)
+        manifest = {name: start[name] for name in _IN_MANIFEST if name in start}
+        manifest["config"] = config_to_dict(study.config)
         try:
-            tables = _run_generation(config, optimizer, evaluator, progress)
-        except EvaluationStopped:
-            code = EXIT_STOPPED
-            break
-        generation = progress.generation
-        run.write_generation(generation, tables)
-        if config.record_spikes:
-            _record_spikes(config, run, tables, generation)
-        progress.generation += 1
-        run.write_checkpoint(progress.generation, {"optimizer": optimizer.state_dict(), "progress": vars(progress)})
-        done, left = progress.generation - started_at, config.generations - progress.generation
-        say(_generation_line(tables, eta=(time.monotonic() - start) / done * left))
-        if is_stop_requested() and left:
-            code = EXIT_STOPPED
-    _finish(config, run, progress)
+            code = _loop(study, optimizer, run, evaluator, progress, manifest)
+        except GenerationFailedError:
+            _finish(study, run, progress)
+            raise
+        _finish(study, run, progress)
     if code == EXIT_STOPPED:
-        say(f"stopped before generation {progress.generation}; continue with --resume {run.path}")
+        say(f"stopped before the end of generation {progress.generation}; continue with --resume {run.path}")
     return code
 
 
-def large_recording_line(config: AntsConfig, n_generations: int) -> str:
-    """What the spikes of so many generations will take on disk; empty if they are not recorded or below 1 GB."""
-    brain = config.brain
-    n_neurons = config.env.n_ants * (brain.n_inputs + brain.n_hidden + brain.n_outputs)
-    each = recording_bytes(n_neurons, _SPIKE_RATE_HZ, config.env.n_ticks * brain.tick_ms)
-    if not config.record_spikes or n_generations * each <= _LARGE_RECORDING:
-        return ""
-    return (
-        f"spikes about {n_generations * each / 1e9:.1f} GB, {n_generations} generations × {each / 1e6:.0f} MB "
-        f"(at {_SPIKE_RATE_HZ:.0f} Hz per neuron)"
-    )
-
-
-def say(line: str) -> None:
-    """One line for the user, if anybody still listens; only rank 0 gets here."""
-    try:
-        tqdm.write(line, file=sys.stdout)
-        sys.stdout.flush()
-    except BrokenPipeError:  # `| head` has left: the run goes on
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
-
-
-def _restore(run: RunFolder, optimizer: Optimizer) -> Progress:
-    state, refused = run.read_checkpoint()
-    for reason in refused:
-        say(f"warning: {reason}")
-    if state is None:
-        return Progress()
-    optimizer.load_state_dict(state["optimizer"])
-    progress = Progress(**state["progress"])
-    run.check_recorded(progress.generation)
-    return progress
+def _loop(
+    study: Study,
+    optimizer: Optimizer,
+    run: RunFolder,
+    evaluator: Evaluator,
+    progress: Progress,
+    manifest: Mapping[str, Any],
+) -> int:
+    """Generation by generation; `progress` tells how far it came."""
+    first, begin, seconds_storage = progress.generation, time.monotonic(), math.nan
+    while (left := study.config.generations - progress.generation) > 0:
+        if reasons := optimizer.stop():
+            say(f"the optimizer stopped before generation {progress.generation}: {' '.join(reasons.values())}")
+            return EXIT_DONE
+        if is_stop_requested():
+            return EXIT_STOPPED
+        try:
+            generation, seconds = _run_generation(study, optimizer, run, evaluator, progress.generation)
+        except EvaluationStopped:
+            return EXIT_STOPPED
+        tables = generation_tables(study, generation, seconds | {"storage": seconds_storage}, optimizer.diagnostics())
+        before = time.perf_counter()
+        _commit(study, optimizer, run, progress, generation, tables, manifest)
+        seconds_storage = time.perf_counter() - before
+        n_done = progress.generation - first
+        say(_generation_line(study, tables, eta=(time.monotonic() - begin) / n_done * (left - 1)))
+    return EXIT_DONE
 
 
 def _run_generation(
-    config: AntsConfig, optimizer: Optimizer, evaluator: Evaluator, progress: Progress
-) -> dict[str, dict[str, Any]]:
-    """Ask, evaluate, tell; returns the record of the generation and brings `progress.best_*` up to date."""
-    start = time.perf_counter()
+    study: Study, optimizer: Optimizer, run: RunFolder, evaluator: Evaluator, number: int
+) -> tuple[Generation, dict[str, float]]:
+    """Ask, evaluate, tell; the generation, and the seconds that its parts took."""
+    begin = time.perf_counter()
     genomes = optimizer.ask()
-    n_tasks = len(genomes) * config.episodes
-    with tqdm(total=n_tasks, desc=f"gen {progress.generation:03d}", leave=False, disable=None, unit="ep") as bar:
-        results = evaluator.evaluate(
-            progress.generation,
-            genomes,
-            config.episodes,
-            on_result=lambda _: bar.update(),
-            should_stop=is_stop_requested,
+    asked = time.perf_counter()
+    header = Header(number, genomes_digest(genomes), config_digest(study.config))
+    n_tasks = len(genomes) * study.config.episodes
+    with (
+        run.open_journal(header) as journal,
+        tqdm(
+            total=n_tasks, initial=len(journal.known), desc=f"gen {number:03d}", leave=False, disable=None, unit="ep"
+        ) as bar,
+    ):
+        for line in journal.warnings:
+            _warn(line)
+        generation = evaluate_generation(study, evaluator, journal, number, genomes, lambda _: bar.update())
+        if reason := _too_many_failed(study, generation):
+            journal.retry_failed()
+            raise GenerationFailedError(reason)
+    evaluated = time.perf_counter()
+    optimizer.tell(genomes, generation.evaluations)
+    told = time.perf_counter()
+    return generation, {"evaluate": evaluated - asked, "optimizer": asked - begin + told - evaluated}
+
+
+def _too_many_failed(study: Study, generation: Generation) -> str:
+    """Why the run ends, with the first traceback; empty if it goes on."""
+    n, n_failed = len(generation.genomes), int(generation.evaluations.failed.sum())
+    most = study.config.max_failed_fraction
+    if n_failed <= most * n and n - n_failed >= study.min_survivors:
+        return ""
+    rule = f"more than max_failed_fraction={most:g}" if n - n_failed >= study.min_survivors else "too many to go on"
+    first = next((result.error for result in generation.results if result.error), "responses that are not finite")
+    return f"{n_failed} of {n} individuals of generation {generation.number} failed, {rule}; the first:\n{first}"
+
+
+def _commit(
+    study: Study,
+    optimizer: Optimizer,
+    run: RunFolder,
+    progress: Progress,
+    generation: Generation,
+    tables: Tables,
+    manifest: Mapping[str, Any],
+) -> None:
+    """Record, spikes, checkpoint, in this order: a kill between two of them repeats the later ones."""
+    number, best = generation.number, generation.best
+    run.records.write(number, tables)
+    if study.record_best is not None:
+        study.record_best(run, Task(number, best, 0), generation.genomes[best])
+    progress.notice(generation)
+    state = {"optimizer": optimizer.state_dict(), "progress": vars(progress)}
+    run.checkpoints.write(progress.generation, state, manifest)
+    run.drop_journals(before=progress.generation)
+
+
+def _restore(study: Study, optimizer: Optimizer, run: RunFolder) -> Progress:
+    """Load the newest whole checkpoint into the optimizer, and say which."""
+    checkpoint, refused = run.checkpoints.newest()
+    for reason in refused:
+        _warn(reason)
+    if checkpoint is None:
+        return Progress()
+    name, manifest, state = checkpoint.path.name, checkpoint.manifest, checkpoint.state
+    old = " of schema 1, which is brought to this version" if manifest["schema"] == 1 else ""
+    if different := differing_fields(manifest.get("config", {}), config_to_dict(study.config)):
+        raise DataError(
+            f"{name} was written with another configuration than config.toml has ({describe(different)}): "
+            "config.toml was changed by hand. Put the settings back, or start a new run for the new ones."
         )
-    episodes = np.array([_values(result) for result in results]).reshape(len(genomes), config.episodes, -1)
-    measures = mean_over_episodes(episodes)
-    evaluations = Evaluations(measures[:, FITNESS], colony_responses(measures, config.env))
-    n_failed = int(evaluations.failed.sum())
-    # The filter needs a covariance, the others one individual that works.
-    if len(genomes) - n_failed < (2 if config.optimizer == "enkf" else 1):
-        first = next(result for result in results if result.error)
-        raise GenerationFailedError(
-            f"{n_failed} of {len(genomes)} individuals of generation {progress.generation} failed, too many to go on; "
-            f"the first:\n{first.error}"
-        )
-    optimizer.tell(genomes, evaluations)
-    best = int(np.nanargmax(evaluations.fitness))
-    if evaluations.fitness[best] > progress.best_fitness:
-        progress.best_fitness = float(evaluations.fitness[best])
-        progress.best_generation = progress.generation
-        progress.best_genome = genomes[best].copy()
-    return _make_tables(config, progress.generation, genomes, results, measures, time.perf_counter() - start)
+    try:
+        optimizer.load_state_dict(state["optimizer"])
+        progress = Progress(**state["progress"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{name} does not fit this version: {error}") from None
+    run.records.check(progress.generation)
+    run.drop_journals(before=progress.generation)
+    say(f"continued with generation {progress.generation} from {name}{old}")
+    return progress
 
 
-def _values(result: TaskResult) -> Array:
-    return np.full(len(MEASURES), np.nan) if result.values is None else result.values
+def _announce(study: Study, optimizer: Optimizer, run: RunFolder, progress: Progress) -> None:
+    """Say what the run will need on disk, if that is much or more than there is."""
+    left = study.config.generations - progress.generation
+    if left <= 0 or optimizer.stop():
+        return
+    if line := recording_line(study, left):
+        say(f"{line}: {run.path / 'spikes'}")
+    _warn(disk_warning(expected_bytes(study, optimizer.ask(), optimizer.state_dict(), left), free_bytes(run.path)))
 
 
-def _make_tables(
-    config: AntsConfig, generation: int, genomes: Array, results: list[TaskResult], measures: Array, seconds: float
-) -> dict[str, dict[str, Any]]:
-    """Rows of one generation for `experiments.storage`."""
-    fitness = measures[:, FITNESS]
-    best = int(np.nanargmax(fitness))
-    tasks = [result.task for result in results]
-    failures = [result for result in results if result.error]
-    episodes: dict[str, Any] = {
-        "generation": np.array([task.generation for task in tasks]),
-        "individual": np.array([task.individual for task in tasks]),
-        "episode": np.array([task.episode for task in tasks]),
-        "env_seed": np.array([task_seeds(config, task)[0] for task in tasks]),
-        "seconds": np.array([result.seconds for result in results]),
-    }
-    values = np.array([_values(result) for result in results])
-    episodes |= {name: values[:, column] for column, name in enumerate(MEASURES)}
-    return {
-        "individuals": {
-            "generation": np.full(len(genomes), generation),
-            "individual": np.arange(len(genomes)),
-            "fitness": fitness,
-            "genome": genomes,
-        },
-        "episodes": episodes,
-        "failures": {
-            "generation": np.array([failure.task.generation for failure in failures], dtype=np.int64),
-            "individual": np.array([failure.task.individual for failure in failures], dtype=np.int64),
-            "episode": np.array([failure.task.episode for failure in failures], dtype=np.int64),
-            "traceback": np.array([failure.error for failure in failures], dtype=np.str_),
-        },
-        "generations": {
-            "generation": np.array([generation]),
-            "best": np.array([fitness[best]]),
-            "mean": np.array([np.nanmean(fitness)]),
-            "sd": np.array([np.nanstd(fitness)]),
-            "food": np.array([measures[best, FOOD]]),
-            "mean_food": np.array([np.nanmean(measures[:, FOOD])]),
-            "n_failed": np.array([int(np.isnan(fitness).sum())]),
-            "seconds": np.array([seconds]),
-        },
-    }
+def _warn(line: str) -> None:
+    if line:
+        say(f"warning: {line}")
 
 
-def _generation_line(tables: Tables, eta: float) -> str:
+def _generation_line(study: Study, tables: Tables, eta: float) -> str:
     row = {name: values[0] for name, values in tables["generations"].items()}
+    told = "  ".join(f"{name} {row[name]:5.4g} (mean {row[f'mean_{name}']:5.4g})" for name in study.told)
     minutes, seconds = divmod(round(eta), 60)
     return (
-        f"gen {row['generation']:03d}  best {row['best']:9.1f}  mean {row['mean']:9.1f} ± {row['sd']:7.1f}  "
-        f"food {row['food']:5.1f} (mean {row['mean_food']:5.1f})  failed {row['n_failed']}  "
+        f"gen {row['generation']:03d}  best {row['best']:9.6g}  mean {row['mean']:9.6g} ± {row['sd']:7.4g}  "
+        f"{told}  failed {row['n_failed']}  "
         f"{row['seconds']:6.1f} s  eta {minutes // 60:02d}:{minutes % 60:02d}:{seconds:02d}"
     )
 
 
-def _record_spikes(config: AntsConfig, run: RunFolder, tables: Tables, generation: int) -> None:
-    """Repeat the first episode of the generation's best individual with all spikes recorded."""
-    individuals = tables["individuals"]
-    best = int(np.nanargmax(individuals["fitness"]))
-    seeds = task_seeds(config, Task(generation, best, 0))
-    env = AntForagingEnv(**dataclasses.asdict(config.env))
-    episode = run_episode(individuals["genome"][best], config, env, seeds, has_recording=True)
-    attributes = {"generation": generation, "individual": best, "env_seed": seeds[0], "nest_seed": seeds[1]}
-    assert episode.spikes is not None  # it was asked for
-    run.write_spikes(generation, episode.spikes, attributes | {"fitness": episode.values[FITNESS]})
-
-
-def _finish(config: AntsConfig, run: RunFolder, progress: Progress) -> None:
+def _finish(study: Study, run: RunFolder, progress: Progress) -> None:
     """Merge the records, save the best genome, draw the figure and say where everything is."""
     if progress.generation == 0:
         return
-    run.merge()
-    weights, delays = np.split(progress.best_genome[None], 2, axis=1)
-    write_genomes(run.path / "best.npz", weights, delays)
-    say(f"best   fitness {progress.best_fitness:.1f} in generation {progress.best_generation}: {run.path / 'best.npz'}")
-    say(f"data   {run.path / 'results.h5'}")
+    run.records.merge()
+    run.index_spikes()
+    where = study.save_best(run, progress.best_genome)
+    say(f"best   fitness {progress.best_fitness:.6g} in generation {progress.best_generation}: {where}")
+    say(f"data   {run.records.results}")
     figure = run.path / "fitness.png"
-    if plot_fitness(
-        run.read_results(["generations"])["generations"], figure, title=f"{config.optimizer}, seed {config.seed}"
-    ):
+    if plot_fitness(run.read_results(["generations"])["generations"], figure, study.title):
         say(f"figure {figure}")
     else:
         say("figure not drawn: matplotlib is missing (pip install -e '.[plot]')")

@@ -3,48 +3,38 @@
 ``runs/<name>/`` holds
 
 - ``config.toml, provenance.json``: what was run, and how
-- ``generations/gen_000012.h5``: the record of one generation, written once and atomically
 - ``results.h5``: the records of many generations, merged from time to time and at the end
-- ``checkpoints/gen_000013-<hash>.h5``: state before generation 13; the name carries the first half of its sha256
-- ``spikes/gen_000012.h5``: spikes of the best individual in the SONATA layout
+- ``generations/gen_000012.h5``: the record of one generation, not yet merged, see `experiments.records`
+- ``checkpoints/gen_000013-<hash>.h5``: state before generation 13, see `experiments.checkpoints`
+- ``journal/gen_000013.jsonl``: what has happened in the open generation, see `experiments.journal`
+- ``spikes/gen_000012.h5``: spikes of the best individual in the SONATA layout; ``spikes/index.h5``: all as one file
 
-Every file is written beside its final name, synced and renamed, so a kill at any moment leaves whole files only.
-The tables are described in `experiments.storage`.
+Every file but the journal is written beside its final name, synced and renamed, so a kill at any moment or a full disk
+leaves whole files only. The journal is appended to, and half a record at its end is cut off.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from experiments.checkpoints import Checkpoints
+from experiments.files import DataError, StorageError, sync, temporary_beside, write_text
+from experiments.journal import Header, Journal
+from experiments.lock import lock
+from experiments.records import Records
 from experiments.sonata import write_sonata
-from experiments.storage import (
-    StorageError,
-    Tables,
-    append_tables,
-    commit,
-    digest,
-    move,
-    read_state,
-    read_tables,
-    reading,
-    temporary_beside,
-    write_hdf5,
-    write_state,
-    write_text,
-)
+from experiments.storage import write_links
 from snn.spike_trains import SpikeTrains
 
 _FOLDERS = ("generations", "checkpoints", "spikes")
-_KEPT_CHECKPOINTS = 3
-_MERGE_EVERY = 100  # generations; bounds the number of files of a long run
+_COMPARED = ("versions", "python", "commit")
 
 
 class RunFolder:
@@ -53,6 +43,15 @@ class RunFolder:
     Parameters
     ----------
     path : an existing run folder; see `create`
+
+    Attributes
+    ----------
+    records : Records
+    checkpoints : Checkpoints
+
+    Raises
+    ------
+    StorageError : `path` is no run folder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,16 +61,18 @@ class RunFolder:
             raise StorageError(
                 f"{path} is no run folder: it has no {', no '.join(missing)}. Give the folder of an earlier run."
             )
+        self.records = Records(path)
+        self.checkpoints = Checkpoints(path / "checkpoints")
 
     @staticmethod
     def check_new(path: Path) -> None:
         """Raise StorageError if there is something at `path` already."""
-        if path.exists():
+        if path.exists() or path.is_symlink():
             raise StorageError(f"{path} exists already: continue it with --resume {path}, or choose another --name.")
 
     @classmethod
     def create(cls, path: Path, config_toml: str) -> RunFolder:
-        """Make a new run folder.
+        """Make a new run folder, whole or not at all.
 
         Raises
         ------
@@ -79,86 +80,94 @@ class RunFolder:
         """
         cls.check_new(path)
         try:
-            path.mkdir(parents=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary_beside(path) as temporary:
+                try:
+                    for name in _FOLDERS:
+                        (temporary / name).mkdir(parents=True)
+                    write_text(temporary / "config.toml", config_toml)
+                    temporary.rename(path)  # fails if another process was quicker
+                    sync(path.parent)
+                except BaseException:
+                    shutil.rmtree(temporary, ignore_errors=True)
+                    raise
         except OSError as error:
-            raise StorageError(f"{path} cannot be made: {error.strerror}. Choose another folder with --runs.") from None
-        for name in _FOLDERS:
-            (path / name).mkdir()
-        write_text(path / "config.toml", config_toml)
+            cls.check_new(path)
+            raise StorageError(
+                f"{path} cannot be made ({error.filename}: {error.strerror}). Choose another folder with --runs."
+            ) from None
         return cls(path)
 
-    def add_provenance(self, start: Mapping[str, Any]) -> None:
-        """Append one start or resumption to ``provenance.json``, a list.
-
-        Raises
-        ------
-        StorageError : the file was damaged.
-        """
-        path = self.path / "provenance.json"
-        try:
-            earlier = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-            write_text(path, json.dumps([*list(earlier), start], indent=2) + "\n")
-        except ValueError as error:
-            raise StorageError(f"{path} is damaged ({error}): move it away to go on without it.") from None
-
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the folder for this process; the system frees it even after a kill.
+    def lock(self) -> Iterator[str]:
+        """Hold the folder for this process; the block gets a warning, empty where locks work.
 
         Raises
         ------
         StorageError : another process is running in this folder.
         """
-        with (self.path / ".lock").open("w") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StorageError(f"{self.path} is in use by another process: wait for it or stop it.") from None
+        with lock(self.path / ".lock") as warning:
             for leftover in self.path.rglob(".*.tmp"):  # of a killed process: this one is alone here now
                 leftover.unlink()
-            yield
+            yield warning
 
-    def write_generation(self, generation: int, tables: Tables) -> None:
-        """Record one generation; from time to time the records are merged."""
-        commit(self._record_path(generation), lambda file: append_tables(file, tables))
-        if (generation + 1) % _MERGE_EVERY == 0:
-            self.merge()
+    def write_config(self, config_toml: str) -> None:
+        """Replace the settings: a resumed run may have more generations, or another engine."""
+        write_text(self.path / "config.toml", config_toml)
 
-    def merge(self) -> None:
-        """Move all records of single generations into ``results.h5``."""
-        records = self._records()
-        results = self.path / "results.h5"
-
-        def write(file: Any) -> None:
-            known = set(file["generations/generation"][:].tolist()) if "generations" in file else set()
-            for record in records:
-                if int(record.stem[4:]) not in known:
-                    with reading(record) as source:
-                        append_tables(file, read_tables(source))
-
-        if records:
-            commit(results, write, start_from=results if results.exists() else None)
-            for record in records:
-                record.unlink()
-
-    def check_recorded(self, n_generations: int) -> None:
-        """Make sure that the first generations are all on record.
+    def starts(self) -> list[dict[str, Any]]:
+        """Provenance of every start of this run, oldest first.
 
         Raises
         ------
-        StorageError : one is missing, or a file cannot be read.
+        DataError : ``provenance.json`` is damaged.
         """
-        table = self.read_results(["generations"])["generations"]
-        recorded = set(table["generation"].tolist()) if table else set()
-        missing = sorted(set(range(n_generations)) - recorded)
-        if missing:
-            raise StorageError(
-                f"{self.path} has no record of generation {missing[0]} ({len(missing)} of {n_generations} missing): "
-                "results.h5 or files of generations/ were removed. Put them back, or start a new run."
-            )
+        path = self.path / "provenance.json"
+        try:
+            starts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+            return [dict(start) for start in starts]
+        except (ValueError, TypeError) as error:
+            raise DataError(f"{path} is damaged ({error}): move it away to go on without it.") from None
+
+    def add_start(self, start: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+        """Append the provenance of a start to ``provenance.json``.
+
+        Returns
+        -------
+        dict, what differs from the start before: name to (old, new), e.g. versions of packages; recorded there, too
+
+        Raises
+        ------
+        DataError : ``provenance.json`` is damaged.
+        """
+        earlier = self.starts()
+        changed = {}
+        if earlier:
+            old, new = (_flat({name: one.get(name) for name in _COMPARED}) for one in (earlier[-1], start))
+            changed = {name: (old[name], new[name]) for name in old.keys() & new.keys() if old[name] != new[name]}
+        starts = [*earlier, {**start, "changed": changed} if changed else dict(start)]
+        write_text(self.path / "provenance.json", json.dumps(starts, indent=2) + "\n")
+        return dict(sorted(changed.items()))
+
+    def open_journal(self, header: Header) -> Journal:
+        """The journal of the open generation.
+
+        Raises
+        ------
+        DataError, OSError : see `Journal`.
+        """
+        folder = self.path / "journal"
+        folder.mkdir(exist_ok=True)
+        return Journal(folder / f"gen_{header.generation:06d}.jsonl", header)
+
+    def drop_journals(self, before: int) -> None:
+        """Remove the journals of generations before `before`: their records and the checkpoint after them are there."""
+        for path in (self.path / "journal").glob("gen_*.jsonl"):
+            if path.stem[4:].isdecimal() and int(path.stem[4:]) < before:
+                path.unlink()
 
     def read_results(self, tables: Iterable[str] | None = None) -> dict[str, dict[str, NDArray[Any]]]:
-        """Tables of the run so far, merged or not, ordered by generation; see the schema above.
+        """Tables of the run so far, merged or not, ordered by generation; see `experiments.records`.
 
         Parameters
         ----------
@@ -166,61 +175,9 @@ class RunFolder:
 
         Raises
         ------
-        StorageError : a file cannot be read.
+        DataError : a file is damaged or of a newer version.
         """
-        results = self.path / "results.h5"
-        merged: dict[str, dict[str, list[NDArray[Any]]]] = {table: {} for table in tables or ()}
-        known: set[int] = set()
-        for part in [*([results] if results.exists() else []), *self._records()]:
-            with reading(part) as file:
-                generations = set(file["generations/generation"][:].tolist())
-                found = {} if generations & known else read_tables(file, tables)
-            known |= generations
-            for table, columns in found.items():
-                for column, values in columns.items():
-                    merged.setdefault(table, {}).setdefault(column, []).append(values)
-        return {
-            table: {column: np.concatenate(values) for column, values in columns.items()}
-            for table, columns in merged.items()
-        }
-
-    def write_checkpoint(self, generation: int, state: Mapping[str, Any]) -> None:
-        """Commit the state before `generation` and drop all but the last checkpoints.
-
-        Parameters
-        ----------
-        state : nested dicts of arrays and plain values
-        """
-        folder = self.path / "checkpoints"
-        with temporary_beside(folder / f"gen_{generation:06d}.h5") as temporary:
-            write_hdf5(temporary, lambda file: write_state(file, state))
-            move(temporary, folder / f"gen_{generation:06d}-{digest(temporary)}.h5")
-        for old in self._checkpoints()[_KEPT_CHECKPOINTS:]:
-            old.unlink()
-
-    def read_checkpoint(self) -> tuple[dict[str, Any] | None, list[str]]:
-        """State of the newest whole checkpoint, and why newer ones were refused.
-
-        Returns
-        -------
-        state : None if the run has no checkpoint yet
-        refused : one sentence per damaged file
-
-        Raises
-        ------
-        StorageError : there are checkpoints, but all are damaged.
-        """
-        refused = []
-        checkpoints = self._checkpoints()
-        for path in checkpoints:
-            if not path.stem.endswith(digest(path)):
-                refused.append(f"{path.name} is damaged: its content does not match the hash in its name.")
-                continue
-            with reading(path) as file:
-                return read_state(file), refused
-        if checkpoints:
-            raise StorageError(f"no checkpoint of {self.path} can be read. " + " ".join(refused))
-        return None, []
+        return self.records.read(tables)
 
     def write_spikes(self, generation: int, trains: SpikeTrains, attributes: Mapping[str, Any]) -> None:
         """Store spike trains in the SONATA layout that libsonata and BMTK read.
@@ -231,13 +188,16 @@ class RunFolder:
         """
         write_sonata(self.path / "spikes" / f"gen_{generation:06d}.h5", trains, attributes)
 
-    def _record_path(self, generation: int) -> Path:
-        return self.path / "generations" / f"gen_{generation:06d}.h5"
+    def index_spikes(self) -> None:
+        """Write ``spikes/index.h5``, with a group of the content of every spike file; nothing without any."""
+        names = sorted(path.name for path in (self.path / "spikes").glob("gen_*.h5"))
+        if names:
+            write_links(self.path / "spikes" / "index.h5", {name.removesuffix(".h5"): name for name in names})
 
-    def _records(self) -> list[Path]:
-        """Records of single generations, oldest first."""
-        return sorted((self.path / "generations").glob("gen_*.h5"))
 
-    def _checkpoints(self) -> list[Path]:
-        """Checkpoint files, newest first."""
-        return sorted((self.path / "checkpoints").glob("gen_*-*.h5"), reverse=True)
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Names and values, those of dicts with their own names."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= value if isinstance(value, Mapping) else {name: value}
+    return flat

@@ -19,5 +19,5 @@ if Path(_caches).is_absolute():  # a container's user may have no home: then Num
     _digest = hashlib.sha256(b"".join(path.read_bytes() for path in _sources)).hexdigest()[:16]
     # A folder that the user has set wins.
     os.environ.setdefault("NUMBA_CACHE_DIR", str(Path(_caches, "stigmergy", f"numba-{_digest}")))
-    if "numba" in sys.modules and not sys.modules["numba"].config.CACHE_DIR:  # loaded before, without a folder
+    if sys.modules.get("numba") and not sys.modules["numba"].config.CACHE_DIR:  # loaded before, without a folder
         sys.modules["numba"].config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import experiments  # noqa: F401  (before numpy: it sets threads and the compiler cache)
+
+# isort: split
 import os
 import subprocess
 import sys
@@ -9,8 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-import experiments  # noqa: F401  (first: it sets threads and the compiler cache)
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("STIGMERGY_DATA", ROOT.parent / "shared" / "data"))

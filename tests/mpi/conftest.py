@@ -131,7 +131,7 @@ def results(folder):
         f"{table}/{column}": values
         for table, columns in tables.items()
         for column, values in columns.items()
-        if column != "seconds"
+        if not column.startswith("seconds")
     }
 
 

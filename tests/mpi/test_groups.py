@@ -2,6 +2,9 @@
 
 import pytest
 
+from tests.conftest import ROOT
+from tests.mpi.conftest import assert_equal_runs
+
 NESTED = """
 import sys
 import numpy as np
@@ -51,3 +54,13 @@ def test_inner_loops_over_groups_of_ranks_give_the_result_of_one_process(start, 
     for n_ranks, group_size, n_lanes in ((3, 1, 3), (5, 2, 3), (4, 2, 3), (3, 8, 2)):
         code, out, error = start(n_ranks, "nested.py", settings, str(group_size)).wait(timeout=30)
         assert (code, out, error) == (3, expected, f"{n_lanes}\n"), (n_ranks, group_size)
+
+
+def test_the_nested_study_is_bit_identical_in_one_process_and_over_groups(start, tmp_path):
+    script = str(ROOT / "experiments" / "nested.py")
+    small = ["--population", "5", "--generations", "2", "--episodes", "1", "--budget", "300"]
+    for n_ranks, group_size in ((None, "1"), (4, "2")):
+        job = start(n_ranks, script, *small, "--group-size", group_size, "--name", f"on{n_ranks}")
+        code, out, error = job.wait()
+        assert (code, error) == (0, ""), out
+    assert_equal_runs(tmp_path / "runs" / "onNone", tmp_path / "runs" / "on4")

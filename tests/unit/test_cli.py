@@ -27,3 +27,13 @@ def test_every_command_exists_and_explains_itself(name, capsys):
 def test_a_misspelt_command_offers_the_nearest_one(capsys):
     assert main(["vidoe"]) == 64
     assert "unknown command 'vidoe', did you mean 'video'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["show", "merge", "plot"])
+def test_a_folder_that_is_no_run_and_a_missing_argument_are_one_clear_line(command, tmp_path, capsys):
+    assert main([command, str(tmp_path)]) == 73
+    assert f"error: {tmp_path} is no run folder: it has no config.toml" in capsys.readouterr().err
+    assert main([command]) == 64
+    assert capsys.readouterr().err == "error: the following arguments are required: RUN. See --help.\n"
+    assert main([command, str(tmp_path), "--jsn"]) == 64
+    assert "unknown flag --jsn" in capsys.readouterr().err

@@ -1,21 +1,25 @@
 """Configuration tree: files, flags, errors."""
 
 import dataclasses
+import json
 
 import pytest
 
 from envs.presets import PRESETS
-from experiments.ants import make_parser
-from experiments.config import (
-    AntsConfig,
+from experiments.ants import ants_parser
+from experiments.colony import make_optimizer
+from experiments.config import AntsConfig, config_from_dict, load_config
+from experiments.settings import (
+    RESUMABLE,
     ConfigError,
-    config_from_dict,
+    config_digest,
     config_to_dict,
     config_to_toml,
+    describe,
     differing_fields,
     leaves,
-    load_config,
 )
+from optim.methods import METHODS
 from tests.conftest import ROOT
 
 
@@ -61,7 +65,7 @@ def test_written_config_reads_back_to_the_same_value(toml):
 
 
 def test_every_setting_has_a_flag():
-    known = {action.dest for action in make_parser()._actions}
+    known = {action.dest for action in ants_parser()._actions}
     assert {name for name, _ in leaves(AntsConfig())} <= known
 
 
@@ -80,12 +84,15 @@ def test_shipped_configs_are_valid(name):
         ("[brain.neuron]\ntau_n = 1.0", "brain.neuron.tau_n, did you mean 'tau_m'"),
         ('optimizer = "gaa"', "optimizer='gaa' is unknown, did you mean 'ga'"),
         ('preset = "published_trainin"', "preset='published_trainin' is unknown, did you mean 'published_training'"),
-        ("population = 1", "population=1 is too small: ga needs >= 2"),
-        ("population = 4\n[ga]\nn_elite = 4", "ga needs >= 5"),
-        ('optimizer = "es"\npopulation = 5', "population=5 is odd"),
+        ("population = 1", "population=1 is too small: it must be >= 2"),
         ('worlds = "generations"', "worlds='generations' is unknown, did you mean 'generation'"),
         ("generations = 0", "generations=0 .* >= 1"),
         ("episodes = -1", "episodes=-1"),
+        ("retries = -1", "retries=-1 is not an integer >= 0"),
+        ("timeout_s = -0.5", "timeout_s=-0.5 is outside"),
+        ("timeout_s = nan", "timeout_s=nan is outside"),
+        ("max_failed_fraction = 1.1", r"max_failed_fraction=1.1 is outside \[0, 1\]"),
+        ('record_genomes = "none"', "record_genomes='none' is unknown. Known: all, best"),
         ("seed = -1", "seed=-1 .* >= 0"),
         ("population = 4.5", "population=4.5 has the wrong type: it must be a whole number"),
         ("population = true", "population=True has the wrong type"),
@@ -116,13 +123,75 @@ def test_a_brain_can_be_evolved_in_any_world_with_the_published_body(toml, prese
     assert load_config(toml(config_to_toml(config)), {}) == config
 
 
+@pytest.mark.parametrize("optimizer", sorted(METHODS))
+def test_every_optimizer_has_a_section_that_is_written_only_where_it_counts(toml, optimizer):
+    config = load_config(None, {"optimizer": optimizer})
+    assert type(getattr(config, optimizer)) is METHODS[optimizer].config
+    written = config_to_toml(config)
+    assert [name for name in METHODS if f"[{name}]" in written] == [optimizer]
+    assert load_config(toml(written), {}) == config
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"population": 4, "ga.n_elite": 4}, "optimizer='ga', population=4: initial has 4 individuals, but needs >= 5"),
+        ({"optimizer": "es", "population": 5}, "optimizer='es', population=5: population_size=5 must be .* even"),
+        ({"optimizer": "grid"}, "optimizer='grid'.*1,000,000"),
+    ],
+)
+def test_an_optimizer_that_does_not_fit_its_population_or_genome_is_a_wrong_setting(flags, message):
+    with pytest.raises(ConfigError, match=message):
+        make_optimizer(load_config(None, flags))
+
+
+def test_a_flag_of_another_optimizer_is_refused_but_its_section_in_a_file_waits(toml):
+    with pytest.raises(ConfigError, match=r"--es.sigma has no effect: it needs --optimizer es"):
+        load_config(None, {"es.sigma": "0.2"})
+    assert load_config(toml("[es]\nsigma = 0.2\n"), {"optimizer": "es"}).es.sigma == 0.2
+
+
+def test_a_short_genome_of_cosine_coefficients_serves_the_whole_brain():
+    config = load_config(None, {"n_coefficients": 30, "population": 6})
+    genomes = make_optimizer(config).ask()
+    assert genomes.shape == (6, 1400)
+    with pytest.raises(ConfigError, match="n_coefficients=-1"):
+        load_config(None, {"n_coefficients": -1})
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.toml cannot be read: No such file"):
         load_config(tmp_path / "none.toml", {})
 
 
-def test_only_the_number_of_generations_may_differ_on_resume():
+def test_only_what_cannot_change_results_may_differ_on_resume():
     old = AntsConfig()
-    assert differing_fields(old, dataclasses.replace(old, generations=7)) == {}
+    harmless = {"generations": 7, "record_genomes": "best", "record_spikes": True, "retries": 3, "timeout_s": 9.0}
+    brain = dataclasses.replace(old.brain, engine="numba")
+    new = dataclasses.replace(old, **harmless, max_failed_fraction=1.0, brain=brain)
+    assert {name for name, value in leaves(new) if value != dict(leaves(old))[name]} == set(RESUMABLE)
+    assert differing_fields(old, new) == {}
+    assert config_digest(old) == config_digest(new)
+
+
+def test_every_other_difference_is_listed_and_changes_the_digest():
+    old = AntsConfig()
     new = dataclasses.replace(old, seed=9, ga=dataclasses.replace(old.ga, n_elite=2))
     assert differing_fields(old, new) == {"seed": (1, 9), "ga.n_elite": (0, 2)}
+    assert describe(differing_fields(old, new)) == "seed: 1 -> 9; ga.n_elite: 0 -> 2"
+    assert len({config_digest(config) for config in (old, new, dataclasses.replace(old, seed=9))}) == 3
+
+
+def test_a_config_equals_itself_as_it_comes_back_from_a_file(toml):
+    config = load_config(None, {"env.piles": "[[90, 20]]"})
+    plain = json.loads(json.dumps(config_to_dict(config)))  # tuples have become lists
+    assert differing_fields(plain, config_to_dict(config)) == {}
+    plain["env"]["piles"][0][1] = 21
+    assert differing_fields(plain, config_to_dict(config)) == {"env.piles": ([[90, 21]], [[90, 20]])}
+
+
+def test_a_file_that_is_too_large_or_nested_too_deeply_is_refused_at_once(toml):
+    with pytest.raises(ConfigError, match="larger than 1,048,576 bytes"):
+        load_config(toml("# " + "a" * 2**20), {})
+    with pytest.raises(ConfigError, match="not valid TOML"):
+        load_config(toml("a = " + 50_000 * "[" + 50_000 * "]"), {})

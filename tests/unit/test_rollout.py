@@ -7,8 +7,9 @@ import pytest
 
 from envs.foraging import AntForagingEnv
 from experiments.compiled import _episode, run_compiled
-from experiments.config import config_to_dict, load_config
+from experiments.config import load_config
 from experiments.rollout import MEASURES, make_colony_task, run_episode, run_ticks, task_seeds
+from experiments.settings import config_to_dict
 from optim.tasks import Task
 from snn import AntColonyBrain, decode, random_genomes
 

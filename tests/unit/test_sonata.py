@@ -1,6 +1,5 @@
 """Spike files: read by libsonata, equal after the round trip, appended as a whole or not at all, size known before."""
 
-import dataclasses
 import itertools
 import tempfile
 from pathlib import Path
@@ -10,12 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from experiments import process, run, sonata, storage
-from experiments.config import load_config
-from experiments.run_folder import RunFolder
+from experiments import files, storage
 from experiments.sonata import append_sonata, read_sonata, recording_bytes, write_sonata
 from experiments.storage import StorageError
-from optim.evaluators import EvaluationStopped
 from snn.spike_trains import SpikeTrains
 
 SIZES = {"hidden": 300, "output": 60, "input": 7}
@@ -133,7 +129,7 @@ def test_a_kill_while_appending_leaves_the_recording_as_it_was(tmp_path, monkeyp
         if moment == "between populations":
             patch.setattr(SpikeTrains, "population", killed_at_second)
         else:
-            patch.setattr(storage, "move", killed)
+            patch.setattr(files, "move", killed)
         with pytest.raises(KeyboardInterrupt):
             append_sonata(path, trains)
     assert read_sonata(path).equals(trains)
@@ -231,31 +227,3 @@ def test_the_size_estimate_is_within_a_third_of_the_file(tmp_path, resolution_ms
     write_sonata(tmp_path / "spikes.h5", trains)
     measured = (tmp_path / "spikes.h5").stat().st_size
     assert recording_bytes(n_neurons, rate_hz, duration_ms) == pytest.approx(measured, rel=1 / 3)
-
-
-def test_a_large_recording_is_announced_with_its_size():
-    config = load_config(None, {"record_spikes": True, "env.n_ticks": 2000, "env.n_ants": 15, "brain.n_hidden": 20})
-    each_mb = 15 * 35 * 170 * 40 * sonata._SPIKE_BYTES / 1e6
-    line = run.large_recording_line(config, 1000)
-    assert line.startswith(f"spikes about {each_mb:.1f} GB, 1000 generations × {each_mb:.0f} MB")
-    assert run.large_recording_line(config, 1) == ""
-    assert run.large_recording_line(dataclasses.replace(config, record_spikes=False), 1000) == ""
-
-
-@pytest.mark.parametrize(("generations", "is_announced"), [(1000, True), (10, False)])
-def test_the_size_is_said_before_the_first_evaluation(tmp_path, monkeypatch, generations, is_announced):
-    config = load_config(None, {"record_spikes": True, "generations": generations})
-    said = []
-    monkeypatch.setattr(run, "say", said.append)
-
-    class Stopped:
-        n_ranks = 1
-
-        def evaluate(self, *_, **__):
-            said.append("evaluation")
-            raise EvaluationStopped
-
-    folder = RunFolder.create(tmp_path / "a", "")
-    assert run.evolve(config, run.make_optimizer(config), folder, Stopped()) == process.EXIT_STOPPED
-    before = said[: said.index("evaluation")]
-    assert any(line.startswith("spikes about") and line.endswith("a/spikes") for line in before) == is_announced

@@ -1,0 +1,124 @@
+"""Checkpoints: the state before a generation, committed with one rename and checked by its hash.
+
+A file is named ``gen_000013-<first half of its sha256>.h5``: state before generation 13. It holds ``arrays`` and
+``state``, see `experiments.storage.write_state`, and since schema 2 ``manifest``: config, number of ranks, and the
+versions that wrote it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from experiments.files import DataError, write_bytes
+from experiments.storage import (
+    check_schema,
+    read_json,
+    read_state,
+    reading_bytes,
+    to_bytes,
+    write_json,
+    write_state,
+)
+
+_KEPT = 3
+
+
+class Checkpoint(NamedTuple):
+    """A checkpoint that was read."""
+
+    path: Path
+    manifest: dict[str, Any]  # with schema and generation; of schema 1 nothing else
+    state: dict[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints of a run.
+
+    Parameters
+    ----------
+    folder : existing folder
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, generation: int, state: Mapping[str, Any], manifest: Mapping[str, Any]) -> Path:
+        """Commit the state before `generation`, then drop all but the last checkpoints.
+
+        Parameters
+        ----------
+        state : nested dicts of arrays and plain values
+        manifest : plain values that tell where it comes from
+
+        Raises
+        ------
+        OSError : it cannot be written; the earlier ones stay.
+        """
+
+        def write(file: Any) -> None:
+            write_json(file, "manifest", manifest)
+            write_state(file, state)
+
+        content = to_bytes(write)
+        path = self.folder / f"gen_{generation:06d}-{_digest(content)}.h5"
+        write_bytes(path, content)
+        older = [other for other in self.files() if _generation(other) < generation]
+        same = [other for other in self.files() if _generation(other) == generation and other != path]
+        for other in [*same, *older[_KEPT - 1 :]]:
+            other.unlink()
+        return path
+
+    def newest(self) -> tuple[Checkpoint | None, list[str]]:
+        """The newest whole checkpoint, and why newer ones were refused.
+
+        Returns
+        -------
+        checkpoint : None if the run has none yet
+        refused : one sentence per damaged file
+
+        Raises
+        ------
+        DataError : there are checkpoints, but all are damaged, or a newer version wrote the newest whole one.
+        """
+        refused = []
+        for path in self.files():
+            content = path.read_bytes()
+            if not path.stem.endswith(_digest(content)):
+                refused.append(f"{path.name} is damaged: its content does not match the hash in its name.")
+                continue
+            with reading_bytes(content, path) as file:
+                schema = check_schema(file, path)
+                manifest = read_json(file, "manifest") if schema > 1 else {}
+                state = read_state(file) if schema > 1 else upgrade(read_state(file))
+                return Checkpoint(path, manifest | {"schema": schema, "generation": _generation(path)}, state), refused
+        if refused:
+            raise DataError(f"no checkpoint in {self.folder} can be read. " + " ".join(refused))
+        return None, []
+
+    def files(self) -> list[Path]:
+        """All of them, newest first."""
+        return sorted(self.folder.glob("gen_*-*.h5"), key=lambda path: (_generation(path), path.name), reverse=True)
+
+
+def upgrade(state: dict[str, Any]) -> dict[str, Any]:
+    """A state of schema 1 in the form of this one: the genetic algorithm did not know its best individual yet."""
+    optimizer, progress = dict(state["optimizer"]), state["progress"]
+    if optimizer.get("algorithm") == "GeneticAlgorithm":
+        optimizer.setdefault("best", progress["best_genome"][None])
+        optimizer.setdefault("best_fitness", np.array([progress["best_fitness"]]))
+    return {**state, "optimizer": optimizer}
+
+
+def _generation(path: Path) -> int:
+    digits = path.name[4:].split("-")[0]
+    return int(digits) if digits.isdecimal() else -1
+
+
+def _digest(content: bytes | memoryview) -> str:
+    """First half of the sha256, in hexadecimal."""
+    return hashlib.sha256(content).hexdigest()[:32]

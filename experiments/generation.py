@@ -1,0 +1,171 @@
+"""One generation: evaluated under its journal, and as rows of tables."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.journal import Journal
+from experiments.process import is_stop_requested
+from experiments.study import Study
+from optim.base import Array, Evaluations
+from optim.evaluators import Evaluator
+from optim.fitness import mean_over_episodes
+from optim.tasks import Task, TaskResult, tasks_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Generation:
+    """A generation that was evaluated."""
+
+    number: int
+    genomes: Array  # (n, n_params)
+    results: list[TaskResult]  # by individual, then episode
+    measures: Array  # (n, n_measures), means over episodes, NaN for failed individuals
+    evaluations: Evaluations
+
+    @property
+    def best(self) -> int:
+        """The fittest individual."""
+        return int(np.nanargmax(self.evaluations.fitness))
+
+
+def genomes_digest(genomes: Array) -> str:
+    """sha256 of shape and values, in hexadecimal."""
+    content = hashlib.sha256(repr(genomes.shape).encode())
+    content.update(np.ascontiguousarray(genomes, dtype="<f8").tobytes())
+    return content.hexdigest()
+
+
+def evaluate_generation(
+    study: Study,
+    evaluator: Evaluator,
+    journal: Journal,
+    number: int,
+    genomes: Array,
+    on_result: Callable[[TaskResult], object],
+) -> Generation:
+    """Evaluate what the journal does not know yet.
+
+    A task that was alone when its process ended, ``1 + retries`` times, is recorded as failed; suspects run first, one
+    at a time. The rules are in `experiments.journal`.
+
+    Raises
+    ------
+    optim.evaluators.EvaluationStopped : a stop was requested; what had arrived is in the journal.
+    OSError : the journal cannot be written.
+    """
+
+    def finished(result: TaskResult) -> None:
+        journal.finished(result)
+        on_result(result)
+
+    def evaluate(known: dict[Task, TaskResult]) -> list[TaskResult]:
+        return evaluator.evaluate(
+            number,
+            genomes,
+            study.config.episodes,
+            known=known,
+            on_start=journal.started,
+            on_result=finished,
+            should_stop=is_stop_requested,
+        )
+
+    for task, n_crashes in journal.crashed.items():
+        if n_crashes > study.config.retries:
+            finished(_crash(task, n_crashes, journal.n_starts(task)))
+    everything = [task for task, _ in tasks_of(number, genomes, study.config.episodes)]
+    for suspect in journal.suspects:
+        withheld = {task: TaskResult(task, None, 0.0) for task in everything if task != suspect}
+        evaluate(withheld)
+    results = evaluate(journal.known)
+    values = np.array([_values(study, result) for result in results])
+    measures = mean_over_episodes(values.reshape(len(genomes), study.config.episodes, -1))
+    responses = None if study.responses is None else study.responses(measures)
+    return Generation(number, genomes, results, measures, Evaluations(measures[:, study.fitness_column], responses))
+
+
+def generation_tables(
+    study: Study, generation: Generation, seconds: Mapping[str, float], diagnostics: Mapping[str, float]
+) -> dict[str, dict[str, NDArray[Any]]]:
+    """Rows of one generation, see `experiments.records`.
+
+    Parameters
+    ----------
+    seconds : wall times "evaluate" and "optimizer", and "storage" of the writing before, NaN if unknown
+    """
+    fitness = generation.evaluations.fitness
+    failures = [result for result in generation.results if result.values is None]
+    values = np.array([_values(study, result) for result in generation.results])
+    individuals = {
+        "generation": np.full(len(fitness), generation.number),
+        "individual": np.arange(len(fitness)),
+        "fitness": fitness,
+    }
+    if study.config.record_genomes == "all":
+        individuals["genome"] = generation.genomes
+    return {
+        "individuals": individuals,
+        "episodes": {
+            **_identity(study, generation.results),
+            "seconds": np.array([result.seconds for result in generation.results]),
+            **{name: values[:, column] for column, name in enumerate(study.measures)},
+        },
+        "failures": {
+            **_identity(study, failures),
+            "reason": np.array([failure.reason for failure in failures], dtype=np.str_),
+            "attempts": np.array([failure.attempts for failure in failures], dtype=np.int64),
+            "traceback": np.array([failure.error for failure in failures], dtype=np.str_),
+        },
+        "generations": _summary(study, generation, seconds),
+        "best": {
+            name: values[[generation.best]] for name, values in (individuals | {"genome": generation.genomes}).items()
+        },
+        "diagnostics": {
+            "generation": np.array([generation.number]),
+            **{name: np.array([value], dtype=np.float64) for name, value in diagnostics.items()},
+        },
+    }
+
+
+def _summary(study: Study, generation: Generation, seconds: Mapping[str, float]) -> dict[str, NDArray[Any]]:
+    fitness, best = generation.evaluations.fitness, generation.best
+    row: dict[str, Any] = {
+        "generation": generation.number,
+        "best": fitness[best],
+        "mean": np.nanmean(fitness),
+        "sd": np.nanstd(fitness),
+    }
+    for name in study.told:
+        column = generation.measures[:, study.measures.index(name)]
+        row |= {name: column[best], f"mean_{name}": np.nanmean(column)}
+    row |= {
+        "n_failed": int(generation.evaluations.failed.sum()),
+        "seconds": seconds["evaluate"] + seconds["optimizer"],
+        **{f"seconds_{part}": value for part, value in seconds.items()},
+    }
+    return {name: np.array([value]) for name, value in row.items()}
+
+
+def _identity(study: Study, results: list[TaskResult]) -> dict[str, NDArray[Any]]:
+    """Columns that tell which tasks the results are of."""
+    columns = {name: [getattr(result.task, name) for result in results] for name in Task._fields}
+    seeds = {"env_seed": [study.seed_of(result.task) for result in results]}
+    return {name: np.array(column, dtype=np.int64) for name, column in (columns | seeds).items()}
+
+
+def _values(study: Study, result: TaskResult) -> Array:
+    return np.full(len(study.measures), np.nan) if result.values is None else result.values
+
+
+def _crash(task: Task, n_crashes: int, n_starts: int) -> TaskResult:
+    error = (
+        f"{task} was running alone {n_crashes} times when its process ended without a word: killed, out of memory, or "
+        "by a fault in compiled code. It is given up."
+    )
+    return TaskResult(task, None, 0.0, error, "crash", n_starts)
