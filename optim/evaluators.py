@@ -199,6 +199,11 @@ class DistributedEvaluator:
             raise EvaluationStopped
         return ordered(tasks, done)
 
+    def close(self) -> None:
+        """End the child processes; without it they end with this process."""
+        for worker in self._workers:
+            worker.close()
+
     def _work_off(
         self, schedule: Schedule, on_start: Callable[[Task], object], should_stop: Callable[[], bool]
     ) -> Iterator[TaskResult]:
