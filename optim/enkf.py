@@ -151,7 +151,7 @@ class EnsembleKalmanFilter(Search):
             innovation = self._innovation(responses[rows], targets)
             members = self._unit[rows]
             self._update(members, innovation)
-        except RuntimeError:
+        except Exception:
             self._rng.bit_generator.state = random_state
             raise
         unit = self._completed(members, is_copy, evaluations.failed)

@@ -42,6 +42,23 @@ class Method(NamedTuple):
     build: Callable[[Start, Any], Optimizer]
 
 
+def _from_population(kind: Callable[..., Optimizer]) -> Callable[[Start, Any], Optimizer]:
+    """Optimizers whose first generation is `initial`."""
+    return lambda start, config: kind(start.space, config, initial=start.initial, seed=start.seed)
+
+
+def _from_point(kind: Callable[..., Optimizer]) -> Callable[[Start, Any], Optimizer]:
+    """Optimizers that begin around one point."""
+    return lambda start, config: kind(
+        start.space, config, x0=start.initial[0], population_size=len(start.initial), seed=start.seed
+    )
+
+
+def _from_space(kind: Callable[..., Optimizer]) -> Callable[[Start, Any], Optimizer]:
+    """Optimizers that know where to begin."""
+    return lambda start, config: kind(start.space, config, population_size=len(start.initial), seed=start.seed)
+
+
 def _enkf(start: Start, config: EnKFConfig) -> Optimizer:
     if start.targets is None:
         raise ValueError("method 'enkf' needs targets: what the responses of an ideal individual would be.")
@@ -49,53 +66,26 @@ def _enkf(start: Start, config: EnKFConfig) -> Optimizer:
 
 
 METHODS: dict[str, Method] = {
-    "aco": Method(ACOConfig, lambda s, c: ContinuousAntColony(s.space, c, initial=s.initial, seed=s.seed)),
-    "annealing": Method(AnnealingConfig, lambda s, c: SimulatedAnnealing(s.space, c, initial=s.initial, seed=s.seed)),
-    "cma_es": Method(
-        CMAESConfig,
-        lambda s, c: CMAES(s.space, c, x0=s.initial[0], population_size=len(s.initial), seed=s.seed),
-    ),
-    "cosyne": Method(CoSyNEConfig, lambda s, c: CoSyNE(s.space, c, initial=s.initial, seed=s.seed)),
-    "cross_entropy": Method(
-        CrossEntropyConfig,
-        lambda s, c: CrossEntropy(s.space, c, x0=s.initial[0], population_size=len(s.initial), seed=s.seed),
-    ),
-    "de": Method(DEConfig, lambda s, c: DifferentialEvolution(s.space, c, initial=s.initial, seed=s.seed)),
+    "aco": Method(ACOConfig, _from_population(ContinuousAntColony)),
+    "annealing": Method(AnnealingConfig, _from_population(SimulatedAnnealing)),
+    "cma_es": Method(CMAESConfig, _from_point(CMAES)),
+    "cosyne": Method(CoSyNEConfig, _from_population(CoSyNE)),
+    "cross_entropy": Method(CrossEntropyConfig, _from_point(CrossEntropy)),
+    "de": Method(DEConfig, _from_population(DifferentialEvolution)),
     "enkf": Method(EnKFConfig, _enkf),
-    "es": Method(
-        ESConfig,
-        lambda s, c: EvolutionStrategy(s.space, c, x0=s.initial[0], population_size=len(s.initial), seed=s.seed),
-    ),
-    "face": Method(
-        FACEConfig,
-        lambda s, c: FACE(s.space, c, x0=s.initial[0], population_size=len(s.initial), seed=s.seed),
-    ),
-    "finite_difference": Method(
-        FiniteDifferenceConfig,
-        lambda s, c: FiniteDifferenceAscent(s.space, c, x0=s.initial[0], population_size=len(s.initial), seed=s.seed),
-    ),
-    "ga": Method(GAConfig, lambda s, c: GeneticAlgorithm(s.space, c, initial=s.initial, seed=s.seed)),
-    "grid": Method(GridConfig, lambda s, c: GridSearch(s.space, c, population_size=len(s.initial), seed=s.seed)),
-    "optuna": Method(OptunaConfig, lambda s, c: OptunaSearch(s.space, c, initial=s.initial, seed=s.seed)),
-    "pgpe": Method(
-        PGPEConfig,
-        lambda s, c: PGPE(s.space, c, x0=s.initial[0], population_size=len(s.initial), seed=s.seed),
-    ),
-    "pso": Method(PSOConfig, lambda s, c: ParticleSwarm(s.space, c, initial=s.initial, seed=s.seed)),
-    "random": Method(RandomConfig, lambda s, c: RandomSearch(s.space, c, population_size=len(s.initial), seed=s.seed)),
-    "sep_cma_es": Method(
-        CMAESConfig,
-        lambda s, c: SeparableCMAES(s.space, c, x0=s.initial[0], population_size=len(s.initial), seed=s.seed),
-    ),
-    "snes": Method(
-        NESConfig,
-        lambda s, c: SNES(s.space, c, x0=s.initial[0], population_size=len(s.initial), seed=s.seed),
-    ),
-    "tempering": Method(TemperingConfig, lambda s, c: ParallelTempering(s.space, c, initial=s.initial, seed=s.seed)),
-    "xnes": Method(
-        NESConfig,
-        lambda s, c: XNES(s.space, c, x0=s.initial[0], population_size=len(s.initial), seed=s.seed),
-    ),
+    "es": Method(ESConfig, _from_point(EvolutionStrategy)),
+    "face": Method(FACEConfig, _from_point(FACE)),
+    "finite_difference": Method(FiniteDifferenceConfig, _from_point(FiniteDifferenceAscent)),
+    "ga": Method(GAConfig, _from_population(GeneticAlgorithm)),
+    "grid": Method(GridConfig, _from_space(GridSearch)),
+    "optuna": Method(OptunaConfig, _from_population(OptunaSearch)),
+    "pgpe": Method(PGPEConfig, _from_point(PGPE)),
+    "pso": Method(PSOConfig, _from_population(ParticleSwarm)),
+    "random": Method(RandomConfig, _from_space(RandomSearch)),
+    "sep_cma_es": Method(CMAESConfig, _from_point(SeparableCMAES)),
+    "snes": Method(NESConfig, _from_point(SNES)),
+    "tempering": Method(TemperingConfig, _from_population(ParallelTempering)),
+    "xnes": Method(NESConfig, _from_point(XNES)),
 }
 
 

@@ -13,6 +13,7 @@ Kind = Literal["float", "log", "integer"]
 Bounds = Literal["clip", "reflect", "sigmoid"]
 
 _NEAR_ONE = 1.0 - 1e-9  # a gene on its bound has no finite coordinate behind a sigmoid: it gets that of this value
+_FARTHEST = float(np.arctanh(_NEAR_ONE))
 
 
 @njit(cache=True)
@@ -224,16 +225,18 @@ class ParameterSpace:
         return genomes
 
     def confine(self, unit: Array) -> Array:
-        """Copy of unit coordinates, those outside [-1, 1] brought back as their block says; a "sigmoid" has no outside.
+        """Copy of unit coordinates, those outside [-1, 1] brought back as their block says.
 
-        What a search keeps as its position, so that it does not walk away from where its genomes are.
+        What a search keeps as its position, so that it does not walk away from where its genomes are. Behind a
+        "sigmoid" coordinates reach as far as they change a gene, to about 10.7.
         """
         inside = np.clip(unit, -1.0, 1.0)
         for how in ("reflect", "sigmoid"):
             if how in self._genes:
                 genes = self._genes[how]
                 there = np.asarray(unit)[..., genes]
-                inside[..., genes] = there if how == "sigmoid" else 1.0 - np.abs(np.mod(there + 1.0, 4.0) - 2.0)
+                back = 1.0 - np.abs(np.mod(there + 1.0, 4.0) - 2.0)
+                inside[..., genes] = np.clip(there, -_FARTHEST, _FARTHEST) if how == "sigmoid" else back
         return inside
 
     def check(self, genomes: Array) -> None:

@@ -170,3 +170,9 @@ def test_genomes_are_written_where_the_caller_wants_them(space):
 def test_a_coordinate_that_is_no_number_stays_none():
     unit = np.array([[np.nan, 2.0, -2.0, np.nan, 0.0]])
     np.testing.assert_array_equal(SPACE.from_unit(unit), [[np.nan, 20.0, -20.0, np.nan, 4.0]])
+
+
+def test_behind_a_sigmoid_a_search_walks_only_as_far_as_genes_change():
+    far = MIXED.confine(np.full((1, 5), 1e6))[0, 4]
+    assert 10.0 < far < 11.0
+    np.testing.assert_allclose(MIXED.from_unit(np.full((1, 5), far))[0, 4], 2.0, rtol=1e-8)
