@@ -110,7 +110,7 @@ def update_corrected(
     gram = s.T @ s / n_members
     variances = gram.diagonal().copy()
     gram *= np.abs(correlations(gram, variances, variances)) ** shrinkage
-    gram.flat[:: n_responses + 1] = variances + 1.0
+    gram.flat[:: n_responses + 1] += 1.0
     try:
         np.linalg.cholesky(gram)
     except np.linalg.LinAlgError:

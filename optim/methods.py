@@ -32,7 +32,9 @@ class Start(NamedTuple):
     space: ParameterSpace
     initial: Array  # (n, n_params), the first individuals; a search around one point begins at the first row
     seed: Seed
-    targets: Array | None = None  # (d,), what the responses should be; read by the ensemble Kalman filter only
+    targets: Array | None = (
+        None  # (d,), what the responses should be, for the ensemble Kalman filter, unless its evaluations say it
+    )
 
 
 class Method(NamedTuple):
@@ -59,12 +61,6 @@ def _from_space(kind: Callable[..., Optimizer]) -> Callable[[Start, Any], Optimi
     return lambda start, config: kind(start.space, config, population_size=len(start.initial), seed=start.seed)
 
 
-def _enkf(start: Start, config: EnKFConfig) -> Optimizer:
-    if start.targets is None:
-        raise ValueError("method 'enkf' needs targets: what the responses of an ideal individual would be.")
-    return EnsembleKalmanFilter(start.space, config, initial=start.initial, targets=start.targets, seed=start.seed)
-
-
 METHODS: dict[str, Method] = {
     "aco": Method(ACOConfig, _from_population(ContinuousAntColony)),
     "annealing": Method(AnnealingConfig, _from_population(SimulatedAnnealing)),
@@ -72,7 +68,12 @@ METHODS: dict[str, Method] = {
     "cosyne": Method(CoSyNEConfig, _from_population(CoSyNE)),
     "cross_entropy": Method(CrossEntropyConfig, _from_point(CrossEntropy)),
     "de": Method(DEConfig, _from_population(DifferentialEvolution)),
-    "enkf": Method(EnKFConfig, _enkf),
+    "enkf": Method(
+        EnKFConfig,
+        lambda start, config: EnsembleKalmanFilter(
+            start.space, config, initial=start.initial, targets=start.targets, seed=start.seed
+        ),
+    ),
     "es": Method(ESConfig, _from_point(EvolutionStrategy)),
     "face": Method(FACEConfig, _from_point(FACE)),
     "finite_difference": Method(FiniteDifferenceConfig, _from_point(FiniteDifferenceAscent)),

@@ -170,10 +170,10 @@ def test_missing_or_too_many_responses_are_refused(responses):
         kalman.tell(kalman.ask(), Evaluations(np.ones(4), responses))
 
 
-@pytest.mark.parametrize(("size", "gamma"), [(1e300, 0.1), (1e3, 1e-300)])
-def test_responses_out_of_proportion_to_gamma_are_refused_with_the_state_unchanged(size, gamma):
+@pytest.mark.parametrize(("size", "gamma", "target"), [(1e300, 0.1, 0.0), (1e3, 1e-300, 0.0), (1.0, 0.1, 1e200)])
+def test_responses_out_of_proportion_to_gamma_are_refused_with_the_state_unchanged(size, gamma, target):
     ensemble, _, _ = problem(4, 2, 2)
-    kalman = make(ensemble, [0.0, 0.0], gamma=gamma, selection=0.3)  # draws random numbers before it fails
+    kalman = make(ensemble, [target, target], gamma=gamma, selection=0.5)  # draws random numbers before it fails
     responses = size * np.outer([1.0, -1.0, 2.0, 0.3], [1.0, 1.0])
     genomes, before = kalman.ask(), kalman.state_dict()
     with pytest.raises(RuntimeError, match=f"gamma={gamma} is out of proportion"):

@@ -109,20 +109,21 @@ def test_targets_that_do_not_fit_the_settings_are_refused(settings, arguments, t
         kalman.tell(kalman.ask(), Evaluations(np.zeros(4), np.zeros((4, n_targets)), targets))
 
 
-def test_steps_from_the_misfit_that_sum_to_one_give_the_posterior_exactly():
+@pytest.mark.parametrize("prior_sd", [np.inf, 0.002])  # 0.2 in units of the genes
+def test_steps_from_the_misfit_that_sum_to_one_give_the_posterior_exactly(prior_sd):
     ensemble, forward, targets = problem(12, 4, 3)
-    kalman = make(ensemble, targets, gamma=1e-3, variant="sqrt", step="misfit", horizon=1.0)
+    kalman = make(ensemble, targets, gamma=1e-3, variant="sqrt", step="misfit", horizon=1.0, prior_sd=prior_sd)
     steps = []
     while not kalman.stop():
         advance(kalman, forward)
         steps.append(kalman.diagnostics()["step"])
     assert len(steps) > 3
     np.testing.assert_allclose(sum(steps), 1.0)
-    covariance = np.cov(ensemble.T, bias=True)
-    expected = linear_gaussian_posterior_mean(forward, ensemble.mean(axis=0), covariance, 1e-3, targets)
-    np.testing.assert_allclose(kalman.mean, expected, rtol=1e-6)
-    posterior = np.linalg.inv(np.linalg.inv(covariance) + forward.T @ forward / 1e-3)
-    np.testing.assert_allclose(np.cov(kalman.ask().T, bias=True), posterior, rtol=1e-4, atol=1e-9)
+    first = np.linalg.inv(np.cov(ensemble.T, bias=True))
+    precision = first + forward.T @ forward / 1e-3 + np.eye(4) / (100.0 * prior_sd) ** 2
+    mean = np.linalg.solve(precision, first @ ensemble.mean(axis=0) + forward.T @ targets / 1e-3)
+    np.testing.assert_allclose(kalman.mean, mean, rtol=1e-6)
+    np.testing.assert_allclose(np.cov(kalman.ask().T, bias=True), np.linalg.inv(precision), rtol=1e-4, atol=1e-9)
     assert "horizon 1" in kalman.stop()["finished"]
     final = kalman.ask()
     advance(kalman, forward)

@@ -93,12 +93,14 @@ def test_momentum_moves_each_member_on_by_a_part_of_its_last_change():
     advance(kalman, forward)
     first = kalman.ask()
     plain = make(first, targets, gamma=10.0)
-    advance(kalman, forward)
-    advance(plain, forward)
+    advance(kalman, forward, failed=[2])
+    advance(plain, forward, failed=[2])
     theta, beta = nesterov(1.0)
     assert beta == 0.0
     _, beta = nesterov(theta)
-    np.testing.assert_allclose(kalman.ask(), plain.ask() + beta * (plain.ask() - first), rtol=1e-9)
+    expected = plain.ask() + beta * (plain.ask() - first)
+    expected[2] = plain.ask()[2]  # redrawn: it has no last change
+    np.testing.assert_allclose(kalman.ask(), expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("reason", ["misfit", "spread"])
