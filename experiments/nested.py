@@ -79,23 +79,33 @@ class Teacher(NamedTuple):
     """A network that is to be learnt, drawn from the seed of the run and the number of the episode."""
 
     weights: Array  # (N_WEIGHTS,)
-    key: tuple[int, int]
+    seed: int
+    episode: int
 
     def examples(self, batch: int, n: int = N_EXAMPLES) -> tuple[Array, Array]:
         """Inputs (n, N_INPUTS) and outputs (n,) of a batch, the outputs with noise."""
-        rng = np.random.default_rng([*self.key, 1 + batch])
+        rng = _rng(self.seed, self.episode, _BATCH, batch)
         inputs = rng.standard_normal((n, N_INPUTS))
         return inputs, network(self.weights, inputs) + NOISE * rng.standard_normal(n)
 
     def test_error(self, weights: Array) -> float:
         """Mean squared difference between a network and this one on inputs that no batch has."""
-        inputs = np.random.default_rng([*self.key, 0]).standard_normal((N_TEST, N_INPUTS))
+        inputs = _rng(self.seed, self.episode, _TEST).standard_normal((N_TEST, N_INPUTS))
         return float(np.mean((network(weights, inputs) - network(self.weights, inputs)) ** 2))
 
 
 def make_teacher(seed: int, episode: int) -> Teacher:
     """Teacher of an episode: the same for all individuals and generations of a run."""
-    return Teacher(np.random.default_rng([seed, episode]).standard_normal(N_WEIGHTS), (seed, episode))
+    return Teacher(_rng(seed, episode, _TEACHER).standard_normal(N_WEIGHTS), seed, episode)
+
+
+# What random numbers of an episode are for.
+_TEACHER, _TEST, _BATCH, _STUDENTS = range(4)
+
+
+def _rng(seed: int, episode: int, *purpose: int) -> np.random.Generator:
+    """Generator for one purpose; beside those of `experiments.seeds`."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(2, episode, *purpose)))
 
 
 def network(weights: Array, inputs: Array) -> Array:
@@ -124,7 +134,7 @@ def make_filter_task(settings: Any, make_evaluator: MakeEvaluator) -> TaskFuncti
     def train(task: Task, genome: Array) -> Array:
         chosen = SETTINGS.named(genome)
         teacher = make_teacher(settings["seed"], task.episode)
-        rng = np.random.default_rng([settings["seed"], task.episode, budget])
+        rng = _rng(settings["seed"], task.episode, _STUDENTS)
         ensemble = WEIGHTS.clip(rng.standard_normal((chosen["ensemble_size"], N_WEIGHTS)))
         student = EnsembleKalmanFilter(
             WEIGHTS, EnKFConfig(gamma=chosen["gamma"]), initial=ensemble, targets=np.zeros(N_EXAMPLES), seed=0
@@ -194,15 +204,18 @@ PROGRAM = Program(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of every rank; returns the exit code (see `experiments.process`)."""
-    # Every rank has to know its group before rank 0 reads the whole line.
-    groups = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    groups.add_argument("--group-size", type=int, default=1, metavar="N", help="MPI ranks per inner loop (default 1)")
-    size = groups.parse_known_args(arguments)[0].group_size
+    # Every rank has to know its group before rank 0 reads the whole line, and tells what is wrong with it.
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--group-size", nargs="?", default="1")
+    given = early.parse_known_args(arguments)[0].group_size or ""
+    size = int(given) if given.isdecimal() and int(given) > 0 else 1
 
     def body(make: MakeEvaluator, commit: str) -> int:
         parser, _ = make_parser("nested.py", __doc__, NestedConfig(), _HELP, other_sections(arguments))
-        parser.add_argument("--group-size", type=int, metavar="N", help="MPI ranks per inner loop (default 1)")
+        parser.add_argument("--group-size", default="1", metavar="N", help="MPI ranks per inner loop (default 1)")
         options = parser.parse(arguments)
+        if options["group_size"] != str(size):
+            raise ConfigError(f"--group-size {options['group_size']} is not a whole number >= 1.")
         flags = {name: options[name] for name, _ in leaves(NestedConfig()) if name in options}
         return start_or_resume(PROGRAM, options, flags, make, commit)
 

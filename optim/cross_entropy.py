@@ -22,7 +22,7 @@ class CrossEntropyConfig:
     sigma: float = 0.5  # first standard deviation of all genes, (0, 1]
     elite_fraction: float = 0.25  # part of the population that the distribution is fitted to, (0, 1); 2 or more
     mean_rate: float = 0.7  # weight of the elite's mean against the old one, (0, 1]
-    sigma_rate: float = 0.3  # weight of the elite's standard deviation; a larger one stops early, on slopes, (0, 1]
+    sigma_rate: float = 0.3  # weight of the elite's standard deviation; large ones end the search too early, (0, 1]
     noise: float = 0.0  # standard deviation that is added to the elite's at first, so that it shrinks later, [0, 1]
     noise_updates: int = 50  # updates after which the added variance has fallen to 0, on a straight line, >= 1
 
@@ -110,12 +110,13 @@ class CrossEntropy(_CrossEntropy):
     ValueError : if `x0` leaves the bounds or `population_size` is not possible.
 
     Source: de Boer et al. 2005, doi:10.1007/s10479-005-5724-z, with normal distributions; added variance that falls
-    linearly: Szita and Lorincz 2006, doi:10.1162/neco.2006.18.12.2936. Deviates: no gene deviates by more than half
-    its bound range.
+    linearly: Szita and Lorincz 2006, doi:10.1162/neco.2006.18.12.2936. Deviates: variances of k candidates have the
+    divisor k - 1, or small elites would shrink the deviations by themselves; no gene deviates by more than half its
+    bound range.
     """
 
     def _adapt(self, fitness: Array) -> None:
-        """Fit to the elite, by its moments in the perturbations z: m + s mean(z) and s^2 var(z)."""
+        """Fit to the elite, by the moments of its perturbations z: m + s mean(z) and s^2 var(z)."""
         n_elite = min(self._n_elite, int(np.isfinite(fitness).sum()))
         weights = np.zeros(len(fitness))
         weights[best_first(fitness)[:n_elite]] = 1.0 / n_elite
@@ -123,7 +124,7 @@ class CrossEntropy(_CrossEntropy):
         variance = None
         if n_elite > 1:
             z_variance = np.maximum(weighted_squares(weights, self._noise) - z_mean**2, 0.0)
-            variance = self._deviation**2 * z_variance
+            variance = self._deviation**2 * z_variance * (n_elite / (n_elite - 1))
         self._fit(self._mean + self._deviation * z_mean, variance)
 
 
@@ -183,7 +184,7 @@ class FACE(_CrossEntropy):
             return
         self._n_stalls = 0 if is_better else self._n_stalls + 1
         self._level = level
-        self._fit(self._elite.mean(axis=0), self._elite.var(axis=0) if len(self._elite) > 1 else None)
+        self._fit(self._elite.mean(axis=0), self._elite.var(axis=0, ddof=1) if len(self._elite) > 1 else None)
         self._elite, self._elite_fitness, self._n_rounds = self._nothing_yet()
 
     def _collect(self, fitness: Array) -> None:

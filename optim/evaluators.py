@@ -211,7 +211,7 @@ class DistributedEvaluator:
         while True:
             for lane in self._lanes:
                 if lane.is_idle and len(schedule) and not should_stop():
-                    chunk = schedule.take()
+                    chunk = schedule.take(self.n_ranks)
                     for task, _ in chunk:
                         on_start(task)
                     lane.send(chunk)

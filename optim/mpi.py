@@ -53,9 +53,12 @@ class _Rank:
     def is_idle(self) -> bool:
         return self._n_pending == 0
 
+    def tell(self, kind: int, content: Any) -> None:
+        _send(self._comm, (kind, content), self._rank)
+
     def send(self, tasks: list[tuple[Task, Array]]) -> None:
         self._n_pending = len(tasks)
-        _send(self._comm, (_TASKS, tasks), self._rank)
+        self.tell(_TASKS, tasks)
 
     def collect(self) -> list[TaskResult]:
         results: list[TaskResult] = []
@@ -85,7 +88,8 @@ def launch(
     make_inner : for tasks that are optimizations themselves: builds the task function of the inner loop. Then it is
         ``make_task(settings, make_evaluator)``, where the second gives the inner loop an evaluator of its own.
     group_size : ranks that share each inner loop, >= 1, of no effect without `make_inner`. The ranks after the first
-        are split into such groups; the first hands out outer tasks, and its child works on some of them alone.
+        are split into such groups; the first hands out outer tasks, and its child works on some of them alone. A
+        group cannot be ended, so `timeout_s` holds for what runs alone.
 
     Returns
     -------
@@ -112,9 +116,7 @@ def launch(
         return _run_main(comm, range(1, comm.size), main, alone)
     except BaseException:
         traceback.print_exc()
-        sys.stderr.flush()
-        time.sleep(_SECONDS_TO_FORWARD)
-        comm.Abort(EXIT_INTERNAL)
+        _end_all(comm, EXIT_INTERNAL)
         raise
 
 
@@ -130,10 +132,13 @@ def _make_nested(make_task: Callable[..., TaskFunction], make_inner: MakeTask, s
 
 
 def _run_main(comm: Any, others: Sequence[int], main: Callable[[MakeEvaluator], int], make_task: MakeTask) -> int:
-    """What rank 0 does: run `main` with these other ranks, then let them go."""
-    code = main(functools.partial(_evaluator_over_ranks, comm, others, make_task))
-    for rank in others:
-        _send(comm, (_STOP, code), rank)
+    """What rank 0 does: run `main` with these other ranks, then let them go; end them where they are still at work."""
+    ranks = [_Rank(comm, rank) for rank in others]
+    code = main(functools.partial(_evaluator_over_ranks, ranks, make_task))
+    if not all(rank.is_idle for rank in ranks):  # `main` has given up, e.g. on a full disk; nobody waits for results
+        _end_all(comm, code)
+    for rank in ranks:
+        rank.tell(_STOP, code)
     return code
 
 
@@ -154,7 +159,7 @@ def _launch_groups(
     members = range(1, group.size)
 
     def serve(make_evaluator: MakeEvaluator) -> int:
-        return _serve(comm, lambda settings: make_task(settings, make_evaluator))
+        return _serve(comm, lambda settings: make_task(settings, make_evaluator), may_move=False)
 
     return _run_main(group, members, serve, make_inner)
 
@@ -166,17 +171,30 @@ def _evaluator_here(make_task: MakeTask, settings: Any, limits: Limits = NO_LIMI
 
 
 def _evaluator_over_ranks(
-    comm: Any, others: Sequence[int], make_task: MakeTask, settings: Any, limits: Limits = NO_LIMITS, n_workers: int = 0
+    ranks: Sequence[_Rank], make_task: MakeTask, settings: Any, limits: Limits = NO_LIMITS, n_workers: int = 0
 ) -> Evaluator:
     worker = Worker(make_task, settings, limits.timeout_s)
     worker.wait_until_ready()  # first here, then elsewhere: it fills the compiler cache that the others read
-    for rank in others:
-        _send(comm, (_SETTINGS, (settings, limits)), rank)
-    return DistributedEvaluator([worker], [_Rank(comm, rank) for rank in others], limits.retries)
+    for rank in ranks:
+        rank.tell(_SETTINGS, (settings, limits))
+    return DistributedEvaluator([worker], ranks, limits.retries)
 
 
-def _serve(comm: Any, make_task: MakeTask) -> int:
-    """Work for rank 0 until it says stop; returns the exit code it sent."""
+def _end_all(comm: Any, code: int) -> None:
+    """End all ranks at once with this exit code, after what was printed has been passed on."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    time.sleep(_SECONDS_TO_FORWARD)
+    comm.Abort(code)
+
+
+def _serve(comm: Any, make_task: MakeTask, *, may_move: bool = True) -> int:
+    """Work for rank 0 until it says stop; returns the exit code it sent.
+
+    Parameters
+    ----------
+    may_move : whether a child process can run the tasks; it cannot hand out an inner loop to a group of ranks
+    """
     run: Callable[[list[tuple[Task, Array]]], list[TaskResult]] | None = None
     with contextlib.ExitStack() as stack:
         while True:
@@ -189,7 +207,7 @@ def _serve(comm: Any, make_task: MakeTask) -> int:
                 continue
             settings, limits = content
             stack.close()
-            run = _runner(make_task, settings, limits, stack)
+            run = _runner(make_task, settings, limits if may_move else NO_LIMITS, stack)
 
 
 def _runner(
@@ -232,8 +250,8 @@ def _communicator() -> Any:
     if n_processes > 1 and comm.size == 1:
         raise MpiUnavailableError(
             f"{n_processes} processes were started together, but each sees itself alone: mpirun and the MPI library of "
-            f"mpi4py ({mpi_library()}) do not belong together. Use the mpirun of this environment: "
-            f"{Path(sys.prefix) / 'bin' / 'mpirun'}."
+            f"mpi4py ({mpi_library()}) do not belong together. Use the mpirun of this environment, "
+            f"{Path(sys.prefix) / 'bin' / 'mpirun'}, or srun --mpi=pmi2 with MPICH and --mpi=pmix with Open MPI."
         )
     return comm if comm.size > 1 else None
 

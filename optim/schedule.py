@@ -10,6 +10,7 @@ from optim.tasks import Task, TaskResult
 # Tasks handed out together take about this long: much longer than a message, much shorter than an episode. It is also
 # what the last worker may be late by.
 _CHUNK_SECONDS = 0.02
+_SHARES = 4  # a chunk is at most this part of what is left, or each worker's part if there are fewer
 
 
 class Schedule:
@@ -43,11 +44,14 @@ class Schedule:
         """Seconds of an episode by individual, as far as known."""
         return dict(self._expected)
 
-    def take(self) -> list[tuple[Task, Array]]:
-        """The next tasks for one worker; empty if none are left."""
+    def take(self, n_workers: int) -> list[tuple[Task, Array]]:
+        """The next tasks for one of so many workers; empty if none are left.
+
+        Should they take much longer than expected, the others still have something to do.
+        """
         chunk: list[tuple[Task, Array]] = []
-        seconds = 0.0
-        while self._heap and seconds < _CHUNK_SECONDS:
+        largest, seconds = math.ceil(len(self._heap) / min(n_workers, _SHARES)), 0.0
+        while self._heap and seconds < _CHUNK_SECONDS and len(chunk) < largest:
             entry = heapq.heappop(self._heap)
             task = entry[-1]
             current = self._entry(task)

@@ -168,7 +168,10 @@ class ParameterSpace:
 
     def sample(self, rng: np.random.Generator, n: int) -> Array:
         """(n, n_params) genomes, uniform in the scaled coordinates of the box."""
-        return self.unscale(rng.uniform(self.scaled_low, self.scaled_high, size=(n, self.n_params)))
+        scaled = rng.random((n, self.n_params))  # as rng.uniform with arrays of bounds, several times as fast
+        scaled *= self.scaled_high - self.scaled_low
+        scaled += self.scaled_low
+        return self.unscale(scaled)
 
     def scale(self, genomes: Array) -> Array:
         """Scaled coordinates of genomes (…, n_params); the argument itself if no gene is "log"."""

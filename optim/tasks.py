@@ -26,6 +26,8 @@ TaskFunction = Callable[[Task, Array], Array]
 # Builds that function in every process that works, from plain settings.
 MakeTask = Callable[[Any], TaskFunction]
 
+_LONGEST_ERROR = 20_000  # characters
+
 # Why a task failed: it raised, gave values that are not finite, took too long, or took its process down.
 Reason = Literal["", "exception", "not finite", "timeout", "crash"]
 
@@ -47,13 +49,22 @@ def run_task(function: TaskFunction, task: Task, genome: Array) -> TaskResult:
     start = time.perf_counter()
     try:
         values = _checked(function(task, genome))
-    except Exception:
-        return TaskResult(task, None, time.perf_counter() - start, traceback.format_exc(), "exception")
+    except (Exception, SystemExit):
+        return TaskResult(task, None, time.perf_counter() - start, readable(traceback.format_exc()), "exception")
     seconds = time.perf_counter() - start
     if not np.isfinite(values).all():
         error = f"{task} returned values that are not finite: {values.tolist()}"
         return TaskResult(task, None, seconds, error, "not finite")
     return TaskResult(task, values, seconds)
+
+
+def readable(error: str) -> str:
+    """A traceback that any file can hold: no NUL, no half characters, and of a huge one the beginning and the end."""
+    text = error.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+    if len(text) <= _LONGEST_ERROR:
+        return text
+    half = _LONGEST_ERROR // 2
+    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
 
 
 def _checked(values: Any) -> Array:

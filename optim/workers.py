@@ -12,6 +12,8 @@ import faulthandler
 import multiprocessing
 import multiprocessing.forkserver
 import multiprocessing.resource_tracker
+import multiprocessing.util
+import os
 import pickle
 import signal
 import sys
@@ -25,9 +27,11 @@ from typing import Any, NamedTuple
 
 from optim.base import Array
 from optim.launcher import forget_launcher
-from optim.tasks import MakeTask, Reason, Task, TaskResult, run_task
+from optim.tasks import MakeTask, Reason, Task, TaskResult, readable, run_task
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+_STARTS = 3  # of a child that takes the place of one that worked
+_FIRST_AT_EXIT = 100  # among what multiprocessing does when this process ends
 _PR_SET_PDEATHSIG = 1  # Linux: the signal a process gets when its parent dies
 
 
@@ -54,6 +58,7 @@ def start_server() -> None:
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
     try:
         multiprocessing.resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)  # that has unblocked some of them
         multiprocessing.forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
@@ -75,6 +80,7 @@ class Worker:
     def __init__(self, make_task: MakeTask, settings: Any, timeout_s: float = 0.0) -> None:
         self._order = (make_task, settings, timeout_s)
         self._pending: deque[tuple[Task, Array]] = deque()
+        self._starts_left = 1  # attempts to get a child that is ready
         self._start()
 
     @property
@@ -110,7 +116,7 @@ class Worker:
 
         Raises
         ------
-        Exception, WorkerError : as `wait_until_ready`, after the child was replaced.
+        Exception, WorkerError : as `wait_until_ready`; a child that was replaced has several attempts to get ready.
         """
         results: list[TaskResult] = []
         try:
@@ -121,24 +127,22 @@ class Worker:
                     self._restart_clock()
                     results.append(message)
                 elif isinstance(message, _Ready):
-                    self._is_ready = True
+                    self._is_ready, self._starts_left = True, _STARTS
                     Path(self._report.name).unlink()  # both have it open
                     self._forward()
                 else:
                     self.close()
                     raise message.error from WorkerError(message.traceback)
         except (EOFError, ConnectionError):
-            results.append(self._replace("crash"))
+            results += self._replace("crash")
         if self._is_ready and self._pending and time.monotonic() > self._deadline:
-            results.append(self._replace("timeout"))
+            results += self._replace("timeout")
         return results
 
     def close(self) -> None:
         """End the child, whatever it is doing."""
-        self._process.kill()
-        self._process.join()
+        self._end()
         self._connection.close()
-        Path(self._report.name).unlink(missing_ok=True)
         self._report.close()
 
     def _start(self) -> None:
@@ -152,12 +156,18 @@ class Worker:
         try:
             self._process.start()
         except (pickle.PicklingError, AttributeError, TypeError) as error:
+            for end in (self._connection, theirs, self._report):
+                end.close()
             Path(self._report.name).unlink()
             raise ValueError(
                 f"{self._order[0]!r} and its settings cannot be sent to another process ({error}). "
                 "Use a function of a module, and settings of plain values."
             ) from None
         theirs.close()
+        # Runs at the latest when this process ends, before multiprocessing waits for its children.
+        self._end = multiprocessing.util.Finalize(
+            self, _end_child, (self._process, self._report.name), exitpriority=_FIRST_AT_EXIT
+        )
 
     def _forward(self) -> None:
         """Send all pending tasks to the child."""
@@ -171,28 +181,30 @@ class Worker:
         timeout_s = self._order[2]
         self._deadline = self._since + timeout_s if timeout_s > 0.0 else float("inf")
 
-    def _replace(self, reason: Reason) -> TaskResult:
-        """Start another child for what is left; returns the failure of the task that ended this one."""
+    def _replace(self, reason: Reason) -> list[TaskResult]:
+        """Start another child for what is left; returns the failure of the task that ended this one, if any."""
         self._process.kill()
         self._process.join()
-        code, report = self._process.exitcode, self._report.read()
-        seconds = time.monotonic() - self._since if self._is_ready else 0.0
-        was_ready = self._is_ready
+        was_ready, ended, report = self._is_ready, _named(self._process.exitcode), self._report.read()
         self.close()
-        what = (
-            f"did not end within {self._order[2]:g} s" if reason == "timeout" else f"ended its process: {_named(code)}"
-        )
         if not was_ready:
-            raise WorkerError(f"a worker could not be prepared, its process ended: {_named(code)}\n{report}")
-        if not self._pending:
-            raise WorkerError(f"an idle worker ended: {_named(code)}\n{report}")
-        task, _ = self._pending.popleft()
-        seconds = time.monotonic() - self._since
-        what = (
-            f"did not end within {self._order[2]:g} s" if reason == "timeout" else f"ended its process, {_named(code)}"
-        )
+            self._starts_left -= 1
+            if not self._starts_left:
+                raise WorkerError(f"a worker could not be prepared, its process ended: {ended}\n{report}")
         self._start()
-        return TaskResult(task, None, seconds, f"{task} {what}\n{report}".rstrip(), reason)
+        if not (was_ready and self._pending):
+            return []
+        task, _ = self._pending.popleft()
+        what = f"did not end within {self._order[2]:g} s" if reason == "timeout" else f"ended its process, {ended}"
+        seconds = time.monotonic() - self._since
+        return [TaskResult(task, None, seconds, readable(f"{task} {what}\n{report}".rstrip()), reason)]
+
+
+def _end_child(process: Any, report: str) -> None:
+    """Kill a child and remove its report."""
+    process.kill()
+    process.join()
+    Path(report).unlink(missing_ok=True)
 
 
 def _named(code: int | None) -> str:
@@ -213,7 +225,7 @@ def _work(connection: Connection, report: str, make_task: MakeTask, settings: An
         try:
             function = make_task(settings)
         except Exception as error:
-            connection.send(_Broken(error, traceback.format_exc()))
+            connection.send(_Broken(_sendable(error), traceback.format_exc()))
             return
         connection.send(_Ready())
         while True:
@@ -225,6 +237,21 @@ def _work(connection: Connection, report: str, make_task: MakeTask, settings: An
                 connection.send(result)
 
 
+def _sendable(error: Exception) -> Exception:
+    """The same error, or its text where another process could not rebuild it."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  (of this process)
+    except Exception:
+        return WorkerError("".join(traceback.format_exception_only(error)).strip())
+    return error
+
+
 def _die_with_the_server() -> None:
+    """End when the server ends, which ends with the process that wants the results, however that ends.
+
+    The server waits for the last owner of a pipe to go, and children get that pipe too, to use the server themselves.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        os.close(multiprocessing.forkserver._forkserver._forkserver_alive_fd)  # type: ignore[attr-defined]
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

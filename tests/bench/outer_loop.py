@@ -110,7 +110,7 @@ def _work_off(schedule: Schedule, seconds: NDArray[np.float64], n_ranks: int) ->
         last = max(last, coordinator)
         for task in done:
             schedule.learn(TaskResult(task, None, seconds[task.individual, task.episode]))
-        chunk = [task for task, _ in schedule.take()]
+        chunk = [task for task, _ in schedule.take(n_ranks)]
         if chunk:
             needed = sum(seconds[task.individual, task.episode] for task in chunk)
             heapq.heappush(arrivals, (coordinator + needed, rank, chunk))

@@ -43,6 +43,10 @@ def misbehave(name, first_time):
     """What goes wrong in individual 3."""
     if name == "raises":
         raise ValueError("ant fell off")
+    if name == "quits":
+        sys.exit(0)
+    if name == "odd text":
+        raise ValueError("half \udcff and \0" + "x" * 100_000)
     if name == "segfault":
         ctypes.string_at(0)
     if name == "exits":

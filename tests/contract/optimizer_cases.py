@@ -91,9 +91,9 @@ CASES = [
     Case("snes_mirrored", "snes", 427, {"mirrored": True}),
     Case("pgpe", "pgpe", 1187),
     Case("pgpe_adam", "pgpe", 1016, {"ascent": "adam"}),
-    Case("cross_entropy", "cross_entropy", 368),
-    Case("cross_entropy_noisy", "cross_entropy", 1090, {"noise": 0.2}),
-    Case("face", "face", 368),
+    Case("cross_entropy", "cross_entropy", 431),
+    Case("cross_entropy_noisy", "cross_entropy", 1128, {"noise": 0.2}),
+    Case("face", "face", 483),
     Case("enkf", "enkf", 26, {"gamma": 0.01}, rank_based=False, survives_all_failed=False),
     Case(
         "enkf_encoded",

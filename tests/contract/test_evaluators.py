@@ -75,6 +75,16 @@ def test_an_exception_fails_its_task_only_and_keeps_type_and_text(tmp_path, kind
     assert marks(tmp_path)["0-3-0"] == 2  # tried again
 
 
+@pytest.mark.parametrize(("kind", "n"), [SERIAL, ISOLATED[0], ISOLATED[2]])
+@pytest.mark.parametrize(("situation", "text"), [("quits", "SystemExit: 0"), ("odd text", "xxxx")])
+def test_a_task_can_neither_end_the_run_nor_leave_a_text_that_no_file_holds(tmp_path, situation, text, kind, n):
+    code, lines, error = run(tmp_path, situation, kind, n)
+    rest, failed = split(lines)
+    assert (code, rest) == (7, split(ALL)[0]), error
+    assert len(failed) == 4
+    assert all("None 'exception' 2 " in line and line.endswith(text) and "\0" not in line for line in failed)
+
+
 @pytest.mark.parametrize(("kind", "n"), [SERIAL, ISOLATED[1]])
 @pytest.mark.parametrize(
     ("situation", "reason"),

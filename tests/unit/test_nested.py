@@ -55,6 +55,12 @@ def test_teachers_and_batches_differ_and_repeat():
     assert not np.array_equal(first.examples(0)[0], first.examples(1)[0])
 
 
+def test_no_two_streams_of_random_numbers_coincide():
+    teacher = make_teacher(1, 0)
+    first = [teacher.weights, *(teacher.examples(batch)[0].ravel() for batch in range(3)), make_teacher(1, 1).weights]
+    assert len({values[0] for values in first}) == len(first)
+
+
 def test_the_inner_task_answers_for_the_teacher_and_batch_of_its_generation():
     respond = make_network_task({"seed": 1, "budget": 200})
     weights = np.linspace(-1.0, 1.0, N_WEIGHTS)
@@ -86,4 +92,7 @@ def test_wrong_settings_are_told(capsys):
     assert "budget=10 is too small" in capsys.readouterr().err
     assert main(["--es.sigma", "0.1"]) == process.EXIT_USAGE
     assert "--es.sigma has no effect" in capsys.readouterr().err
+    for size in ("0", "-1", "abc", "1.5"):
+        assert main(["--group-size", size]) == process.EXIT_USAGE
+        assert f"--group-size {size} is not a whole number >= 1" in capsys.readouterr().err
     assert NestedConfig().ga.n_elite == 1
