@@ -48,6 +48,12 @@ bench: $(VENV)/dev.stamp  ## the speed and memory figures of the README (BRIAN2=
 image:  ## a container image, with docker, podman or buildah (docker/README.md)
 	docker/build.sh stigmergy:latest
 
+bench-optim: $(VENV)/dev.stamp  ## the outer loop and the optimizers (PEERS=python adds other libraries), half an hour
+	$(BIN)/python tests/bench/outer_loop.py
+	$(BIN)/python tests/bench/optimizers.py $(if $(PEERS),--peers $(PEERS))
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/bench/enkf.py
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python tests/bench/methods.py
+
 clean:  ## remove the environment and caches; runs/ stays
 	rm -rf $(VENV) .venv-openmpi build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

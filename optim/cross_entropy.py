@@ -83,13 +83,14 @@ class _CrossEntropy(GaussianSearch):
     def _deviations(self) -> Array:
         return self._deviation
 
-    def _fit(self, mean: Array, variance: Array | None) -> None:
-        """Go towards mean and variance of the elite, (n_params,) float64 each; variance None = unknown."""
+    def _fit(self, n_elite: int, z_mean: Array, z_mean_square: Array) -> None:
+        """Go towards mean and deviation of the elite, given the moments of its perturbations, (n_params,) float64."""
         config = self._config
-        self._mean = self._space.confine(self._mean + config.mean_rate * (mean - self._mean))
-        if variance is not None:
+        self._mean = self._space.confine(self._mean + config.mean_rate * self._deviation * z_mean)
+        if n_elite > 1:
+            z_variance = np.maximum(z_mean_square - z_mean**2, 0.0) * (n_elite / (n_elite - 1))
             added = config.noise**2 * max(0.0, 1.0 - self._n_updates / config.noise_updates)
-            deviation = np.sqrt(variance + added)
+            deviation = np.sqrt(self._deviation**2 * z_variance + added)
             self._deviation = np.minimum(self._deviation + config.sigma_rate * (deviation - self._deviation), WIDEST)
         self._n_updates += 1
 
@@ -116,16 +117,11 @@ class CrossEntropy(_CrossEntropy):
     """
 
     def _adapt(self, fitness: Array) -> None:
-        """Fit to the elite, by the moments of its perturbations z: m + s mean(z) and s^2 var(z)."""
+        """Fit to the elite."""
         n_elite = min(self._n_elite, int(np.isfinite(fitness).sum()))
         weights = np.zeros(len(fitness))
         weights[best_first(fitness)[:n_elite]] = 1.0 / n_elite
-        z_mean = weights @ self._noise
-        variance = None
-        if n_elite > 1:
-            z_variance = np.maximum(weighted_squares(weights, self._noise) - z_mean**2, 0.0)
-            variance = self._deviation**2 * z_variance * (n_elite / (n_elite - 1))
-        self._fit(self._mean + self._deviation * z_mean, variance)
+        self._fit(n_elite, weights @ self._noise, weighted_squares(weights, self._noise))
 
 
 class FACE(_CrossEntropy):
@@ -184,18 +180,20 @@ class FACE(_CrossEntropy):
             return
         self._n_stalls = 0 if is_better else self._n_stalls + 1
         self._level = level
-        self._fit(self._elite.mean(axis=0), self._elite.var(axis=0, ddof=1) if len(self._elite) > 1 else None)
+        n_elite = len(self._elite)
+        weights = np.full(n_elite, 1.0 / n_elite)
+        self._fit(n_elite, weights @ self._elite, weighted_squares(weights, self._elite))
         self._elite, self._elite_fitness, self._n_rounds = self._nothing_yet()
 
     def _collect(self, fitness: Array) -> None:
-        """Keep the best of the elite so far and this generation; positions are as drawn, before they are brought in."""
+        """Keep the perturbations of the best candidates since the last update."""
         best = best_first(fitness)[: min(self._n_elite, int(np.isfinite(fitness).sum()))]
-        positions = np.concatenate([self._elite, self._mean + self._deviation * self._noise[best]])
+        perturbations = np.concatenate([self._elite, self._noise[best]])
         scores = np.concatenate([self._elite_fitness, fitness[best]])
         kept = best_first(scores)[: self._n_elite]
-        self._elite, self._elite_fitness = positions[kept], scores[kept]
+        self._elite, self._elite_fitness = perturbations[kept], scores[kept]
         self._n_rounds += 1
 
     def _nothing_yet(self) -> tuple[Array, Array, int]:
-        """Elite, its fitness and number of rounds of a new sample."""
+        """Perturbations and fitness of the elite, and number of rounds, of a new sample."""
         return np.empty((0, self._space.n_params)), np.empty(0), 0

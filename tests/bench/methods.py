@@ -1,6 +1,6 @@
 """Every optimizer with its default settings on the same problems: the measured columns of docs/optimizers.md.
 
-python tests/bench/methods.py [--methods ga es ...] [--seeds 11]
+python tests/bench/methods.py [--methods ga es ...] [--seeds 5]
 
 For each problem the median number of evaluations until the error is a small part of that of the first individual, or,
 in brackets, which part of it is left after the last one. The part is 1e-4, and 1e-2 for the noisy problem, where the
@@ -121,7 +121,7 @@ def main() -> None:
     """Print the table in Markdown, row by row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="*", default=sorted(METHODS), metavar="NAME")
-    parser.add_argument("--seeds", type=int, default=11, metavar="N")
+    parser.add_argument("--seeds", type=int, default=5, metavar="N")
     options = parser.parse_args()
     names = ["method", *PROBLEMS, "µs per genome", "state, MB"]
     sys.stdout.write(f"| {' | '.join(names)} |\n|{'---|' * len(names)}\n")

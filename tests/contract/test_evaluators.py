@@ -15,12 +15,13 @@ needs_mpi = pytest.mark.skipif(not MPIRUN.exists(), reason=f"no mpirun in {MPIRU
 
 SERIAL = pytest.param("serial", 0, id="serial")
 ISOLATED = [
-    pytest.param("pool", 1, id="pool1"),
+    pytest.param("pool", 1, id="pool1", marks=pytest.mark.slow),
     pytest.param("pool", 3, id="pool3"),
     pytest.param("mpi", 2, id="mpi2", marks=[needs_mpi, pytest.mark.mpi]),
-    pytest.param("mpi", 3, id="mpi3", marks=[needs_mpi, pytest.mark.mpi]),
+    pytest.param("mpi", 3, id="mpi3", marks=[needs_mpi, pytest.mark.mpi, pytest.mark.slow]),
 ]
-CROWD = pytest.param("mpi", 9, id="mpi9", marks=[needs_mpi, pytest.mark.mpi])  # more ranks than individuals
+# More ranks than individuals.
+CROWD = pytest.param("mpi", 9, id="mpi9", marks=[needs_mpi, pytest.mark.mpi, pytest.mark.slow])
 
 
 def run(folder, situation, kind, n, timeout=40):
@@ -75,7 +76,7 @@ def test_an_exception_fails_its_task_only_and_keeps_type_and_text(tmp_path, kind
     assert marks(tmp_path)["0-3-0"] == 2  # tried again
 
 
-@pytest.mark.parametrize(("kind", "n"), [SERIAL, ISOLATED[0], ISOLATED[2]])
+@pytest.mark.parametrize(("kind", "n"), [SERIAL, ISOLATED[1], ISOLATED[2]])
 @pytest.mark.parametrize(("situation", "text"), [("quits", "SystemExit: 0"), ("odd text", "xxxx")])
 def test_a_task_can_neither_end_the_run_nor_leave_a_text_that_no_file_holds(tmp_path, situation, text, kind, n):
     code, lines, error = run(tmp_path, situation, kind, n)
@@ -162,7 +163,7 @@ def test_stopping_abandons_the_generation_and_leaves_the_evaluator_usable(tmp_pa
     assert (code, lines) == (7, ["stopped early True", *(good(1, i, 0) for i in range(7))]), error
 
 
-@pytest.mark.parametrize(("kind", "n"), [SERIAL, ISOLATED[0], ISOLATED[2]])
+@pytest.mark.parametrize(("kind", "n"), [SERIAL, ISOLATED[2]])
 def test_different_numbers_of_values_are_refused_with_both_tasks(tmp_path, kind, n):
     code, lines, error = run(tmp_path, "lengths", kind, n)
     assert code == 7, error

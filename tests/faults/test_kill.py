@@ -29,7 +29,7 @@ def next_generation(path):
     return 0 if newest is None else newest.state["progress"]["generation"]
 
 
-@pytest.mark.parametrize("seed", [*range(2), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 12))])
 def test_f01_f02_f04_a_run_killed_at_random_moments_ends_like_an_undisturbed_one(tmp_path, monkeypatch, seed):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     rng = random.Random(seed)

@@ -131,7 +131,9 @@ def test_f10_a_task_that_exhausts_its_memory_fails_alone():
 
 
 @pytest.mark.parametrize(
-    ("number", "moment"), [(signal.SIGINT, 0.05), (signal.SIGTERM, 0.4), (signal.SIGUSR1, 1.0), (signal.SIGTERM, 2.5)]
+    ("number", "moment"),
+    [(signal.SIGINT, 0.05), (signal.SIGTERM, 0.4)]
+    + [pytest.param(*case, marks=pytest.mark.slow) for case in [(signal.SIGUSR1, 1.0), (signal.SIGTERM, 2.5)]],
 )
 def test_f35_f36_a_stop_signal_at_any_time_leaves_nothing_or_a_run_that_continues(
     tmp_path, monkeypatch, number, moment

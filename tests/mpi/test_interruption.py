@@ -16,7 +16,7 @@ def resume(start, n_ranks, run):
     assert (code, error) == (0, ""), out
 
 
-@pytest.mark.parametrize(("first", "then"), [(None, 2), (2, 3), (3, None)])
+@pytest.mark.parametrize(("first", "then"), [pytest.param(None, 2, marks=pytest.mark.slow), (2, 3), (3, None)])
 def test_a_run_killed_with_signal_9_resumes_to_the_same_result(start, tmp_path, whole, first, then):
     run = tmp_path / "runs" / "killed"
     job = start(first, ANTS, *SMALL, "--name", "killed")
@@ -53,7 +53,11 @@ def test_a_child_that_is_killed_is_replaced_and_changes_nothing(start, tmp_path,
 
 @pytest.mark.parametrize(
     ("n_ranks", "number"),
-    [(None, signal.SIGINT), (None, signal.SIGTERM), (2, signal.SIGTERM), (2, signal.SIGUSR1), (3, signal.SIGINT)],
+    [
+        (None, signal.SIGINT),
+        (2, signal.SIGUSR1),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in [(None, 15), (2, 15), (3, signal.SIGINT)]),
+    ],
 )
 def test_a_stop_signal_checkpoints_exits_75_and_resumes_to_the_same_result(start, tmp_path, whole, number, n_ranks):
     run = tmp_path / "runs" / "stopped"

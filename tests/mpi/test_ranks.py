@@ -69,7 +69,7 @@ def test_an_error_outside_an_individual_ends_all_ranks_with_its_traceback(toy, w
 
 
 @pytest.mark.nest
-@pytest.mark.parametrize("optimizer", ["ga", "es", "enkf"])
+@pytest.mark.parametrize("optimizer", ["ga", *(pytest.param(name, marks=pytest.mark.slow) for name in ("es", "enkf"))])
 def test_a_study_is_bit_identical_on_1_2_and_3_ranks(start, tmp_path, optimizer):
     for n_ranks in (None, 2, 3):
         job = start(n_ranks, ANTS, *SMALL, "--optimizer", optimizer, "--generations", "2", "--name", f"on{n_ranks}")
