@@ -188,7 +188,8 @@ class DistributedEvaluator:
         attempts: dict[Task, int] = {}
         for result in self._work_off(schedule, on_start, should_stop):
             attempt = attempts[result.task] = attempts.get(result.task, 0) + 1
-            schedule.learn(result)
+            if result.values is not None:  # how long a failure took says nothing about the next episode
+                schedule.learn(result)
             if result.values is None and attempt <= self._retries:
                 schedule.put_back(result.task)
                 continue
