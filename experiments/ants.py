@@ -13,6 +13,7 @@ if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[1])  # this checkout, wherever it is started from
     from experiments import process
 
+    process.prepare_output()
     process.catch_stop_signals()  # before the slow imports: a signal must not find the process unprepared
     process.require_packages()
 
@@ -45,9 +46,7 @@ def ants_parser(arguments: Sequence[str] | None = None) -> Parser:
     parser, what = make_parser("ants.py", __doc__, AntsConfig(), _HELP, other_sections(arguments))
     what.add_argument("--evaluate", type=checked_path, metavar="FILE", help="npz file with weights, delays: (n, S)")
     parser.add_argument("--genome", type=int, metavar="ROW", help="row of the file to --evaluate; default all")
-    parser.add_argument(
-        "--out", type=checked_path, default=Path("scores.csv"), metavar="FILE", help="scores of --evaluate"
-    )
+    parser.add_argument("--out", type=checked_path, metavar="FILE", help="scores of --evaluate: scores.csv")
     return parser
 
 
@@ -62,6 +61,9 @@ def _main(arguments: Sequence[str] | None, make: MakeEvaluator, commit: str) -> 
     flags = {name: options[name] for name, _ in leaves(AntsConfig()) if name in options}
     if options["evaluate"] is not None:
         return _evaluate(options, flags, make)
+    for name in ("genome", "out"):
+        if options[name] is not None:
+            raise ConfigError(f"--{name} has no effect: it needs --evaluate. Leave one out, or add the other.")
     return start_or_resume(PROGRAM, options, flags, make, commit)
 
 
@@ -88,7 +90,7 @@ PROGRAM = Program(
 
 
 def _evaluate(options: dict[str, Any], flags: dict[str, Any], make: MakeEvaluator) -> int:
-    out = options["out"]
+    out = options["out"] or Path("scores.csv")
     if not (out.parent.is_dir() and os.access(out.parent, os.W_OK)):
         raise StorageError(f"--out {out}: {out.parent} is no folder that can be written to. Make it first.")
     if out.suffix == ".png":

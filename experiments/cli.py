@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from experiments.process import EXIT_UNAVAILABLE, EXIT_USAGE, missing_packages
+from experiments.process import EXIT_UNAVAILABLE, EXIT_USAGE, catch_stop_signals, missing_packages, prepare_output
 
 COMMANDS = {
     "ants": ("experiments.ants", "evolve ant colonies, or evaluate genomes"),
@@ -21,9 +21,12 @@ COMMANDS = {
     "plot": ("experiments.plot", "draw the learning curve of a run"),
 }
 
+_STUDIES = ("ants", "nested")  # their runs stop in order, whenever a signal comes
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one of the commands; returns its exit code, 64 for an unknown one."""
+    prepare_output()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help"):
         lines = [f"  {name:9s} {text}" for name, (_, text) in COMMANDS.items()]
@@ -34,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         sys.stderr.write(f"stigmergy: unknown command {words[0]!r}{nearest_name(words[0], COMMANDS)}\n")
         return EXIT_USAGE
+    if words[0] in _STUDIES:
+        catch_stop_signals()  # before the slow imports: a signal must not find the process unprepared
     try:
         module = importlib.import_module(COMMANDS[words[0]][0])
     except ImportError:
@@ -42,3 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return EXIT_UNAVAILABLE
         raise
     return int(module.main(words[1:]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

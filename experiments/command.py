@@ -31,8 +31,15 @@ _HELP = {
 }
 
 
+class HelpShown(SystemExit):
+    """The command line asked for nothing but its help."""
+
+
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises ConfigError."""
+    """An argument parser that raises ConfigError, and HelpShown."""
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        raise HelpShown(status)
 
     def parse(self, arguments: Sequence[str] | None) -> dict[str, Any]:
         """Values by name; an unknown flag is an error that offers the nearest known one."""
@@ -105,10 +112,13 @@ def run_name(name: str | None, stem: str) -> str:
 
 def guarded(action: Callable[[], int]) -> int:
     """Do what a command does; expected errors become one message and an exit code, see `experiments.process`."""
+    process.prepare_output()
     try:
         return action()
-    except SystemExit as error:  # --help
-        return int(error.code or 0)
+    except HelpShown:
+        return process.EXIT_DONE
+    except SystemExit as error:  # of a task or a library: never a success
+        return report(f"the run was ended from within by sys.exit({error.code!r}).", process.EXIT_INTERNAL)
     except ConfigError as error:
         return report(error, process.EXIT_USAGE)
     except NestUnavailableError as error:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from experiments.process import prepare_output
+
 
 def say(line: str) -> None:
     """One line on standard output, if anybody still listens: a closed pipe or a full log does not stop a run."""
@@ -21,6 +23,7 @@ def say(line: str) -> None:
 
 def report(error: Exception | str, code: int) -> int:
     """One error on standard error; returns the exit code."""
+    prepare_output()
     with contextlib.suppress(OSError):
         sys.stderr.write(f"error: {error}\n")
         sys.stderr.flush()

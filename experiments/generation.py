@@ -19,6 +19,10 @@ from optim.fitness import mean_over_episodes
 from optim.tasks import Task, TaskResult, tasks_of
 
 
+class GenerationFailedError(RuntimeError):
+    """Too many individuals of a generation failed, or its tasks measured something else: nothing to learn from."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Generation:
     """A generation that was evaluated."""
@@ -52,16 +56,22 @@ def evaluate_generation(
 ) -> Generation:
     """Evaluate what the journal does not know yet.
 
-    A task that was alone when its process ended, ``1 + retries`` times, is recorded as failed; suspects run first, one
-    at a time. The rules are in `experiments.journal`.
+    A task that was alone when its process ended, ``1 + retries`` times, is recorded as failed; suspects run first, with
+    nobody else. The rules are in `experiments.journal`.
 
     Raises
     ------
+    GenerationFailedError : a task measured another number of values than the study has names; not in the journal.
     optim.evaluators.EvaluationStopped : a stop was requested; what had arrived is in the journal.
     OSError : the journal cannot be written.
     """
 
     def finished(result: TaskResult) -> None:
+        if not _fits(study, result):
+            raise GenerationFailedError(
+                f"{result.task} returned {_n_values(result)} values, but the study has {len(study.measures)} measures: "
+                f"{', '.join(study.measures)}. Return one value for each, in this order."
+            )
         journal.finished(result)
         on_result(result)
 
@@ -80,10 +90,9 @@ def evaluate_generation(
         if n_crashes > study.config.retries:
             finished(_crash(task, n_crashes, journal.n_starts(task)))
     everything = [task for task, _ in tasks_of(number, genomes, study.config.episodes)]
-    for suspect in journal.suspects:
-        withheld = {task: TaskResult(task, None, 0.0) for task in everything if task != suspect}
-        evaluate(withheld)
-    results = evaluate(journal.known)
+    while suspects := set(journal.suspects):
+        evaluate({task: TaskResult(task, None, 0.0) for task in everything if task not in suspects})
+    results = evaluate({task: result for task, result in journal.known.items() if _fits(study, result)})
     values = np.array([_values(study, result) for result in results])
     measures = mean_over_episodes(values.reshape(len(genomes), study.config.episodes, -1))
     responses = None if study.responses is None else study.responses(measures)
@@ -161,6 +170,15 @@ def _identity(study: Study, results: list[TaskResult]) -> dict[str, NDArray[Any]
 
 def _values(study: Study, result: TaskResult) -> Array:
     return np.full(len(study.measures), np.nan) if result.values is None else result.values
+
+
+def _fits(study: Study, result: TaskResult) -> bool:
+    """Whether a task failed or measured what the study says; a journal may be older than the study."""
+    return result.values is None or _n_values(result) == len(study.measures)
+
+
+def _n_values(result: TaskResult) -> int:
+    return 0 if result.values is None else int(result.values.size)
 
 
 def _crash(task: Task, n_crashes: int, n_starts: int) -> TaskResult:

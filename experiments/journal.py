@@ -1,7 +1,7 @@
 """The journal: what happened within the open generation, so that no result that was reported is lost or computed twice.
 
-One file per generation, written by rank 0 only. A line is one record: the CRC-32 of the rest in 8 hexadecimal digits, a
-space, a JSON object. Floats are written so that they read back to the same bits. The records of a process begin with
+One file per generation, written by rank 0 only, one record per line, see `experiments.journal_lines`. Floats are
+written so that they read back to the same bits. The records of a process begin with
 
 - ``opened``: generation, digests of the asked genomes and of the config, process id, host, time
 
@@ -10,35 +10,38 @@ and go on with
 - ``started``: a task was begun or handed out, for the n-th time
 - ``done``: its values and seconds
 - ``failed``: its reason, error, attempts and seconds
-- ``retry``: the generation is given up; its failed tasks are to be tried again
+- ``retry``: the generation is given up; its failed tasks are to be tried again, as if they had never run
+- ``stopping``: somebody wants this process to end, so its end, however it comes, is the fault of no task
 - ``closed``: the process left the journal in order, whatever was running has been let go
 
-A record reaches the operating system before anybody hears of the result, so it survives ``kill -9``; once a second the
-file is synced, so a power cut costs a second.
+A record reaches the operating system before anybody hears of the result, so it survives ``kill -9``. The file is synced
+after every result that took a second or more, and with the first record that comes a second after the last time; so a
+power cut costs short tasks only, those since then.
 
 Which task takes its process down
 ---------------------------------
-A process that ends without ``closed`` was killed from outside, or by one of the tasks that it was running. Two rules
-find out:
+A process that ends without ``closed`` or ``stopping`` was killed from outside, or by one of the tasks that it was
+running. Two rules find out:
 
 1. A task has crashed once for every such end at which it alone was running. When several were running, none has.
-2. A task that was running at two such ends of its generation, or alone at one, is a suspect. The next process runs the
-   suspects first and one at a time, so that rule 1 finds the guilty one.
+2. A task that was running at two such ends of its generation, or alone at one, is suspicious. Before all others, the
+   next process runs half of those that were running at the most ends, with nobody beside them, then half of the rest,
+   and so on; a single one runs alone. If the process ends, its half is the more suspicious one from then on.
 
-So one ``kill -9`` of a large job costs nothing but the tasks under way. A task that really crashes is found after two
-ends of the job and given up after ``1 + retries`` more; in one process, where every task runs alone, after ``1 +
-retries``. An innocent task is given up only if a kill from outside meets it alone so many times.
+So one ``kill -9`` of a large job costs nothing but the tasks under way, and two cost n suspects about log2(n) times the
+duration of a task, not n times. A task that really crashes is alone after log2(n) more ends of the job, and given up
+after ``1 + retries`` further ones; in one process, where every task runs alone, after ``1 + retries``. An innocent task
+is given up only if a kill from outside meets it alone so many times.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime
-import json
+import math
 import os
 import platform
 import time
-import zlib
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -47,12 +50,13 @@ from typing import Any
 
 import numpy as np
 
-from experiments.files import DataError, named
+from experiments.files import DataError, named, sync
+from experiments.journal_lines import read_records, to_line
 from optim.tasks import Task, TaskResult
 
-_VERSION = 1  # of the records
+_VERSION = 2  # of the records; 1 had no ``stopping``
 _SYNC_EVERY = 1.0  # seconds
-_SUSPICIOUS = 2  # ends of a process that make a task run alone
+_SUSPICIOUS = 2  # ends of a process that make a task run before the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +77,16 @@ class _Story:
     crashes: Counter[Task] = field(default_factory=Counter)  # rule 1
     ends: Counter[Task] = field(default_factory=Counter)  # rule 2
     running: set[Task] = field(default_factory=set)
+    is_stopping: bool = False
 
     def end_of_process(self) -> None:
-        """What was running when a process ended without a word."""
-        self.ends.update(self.running)
-        if len(self.running) == 1:
-            self.crashes.update(self.running)
+        """What was running when a process ended without a word; nobody is blamed for an end that was asked for."""
+        if not self.is_stopping:
+            self.ends.update(self.running)
+            if len(self.running) == 1:
+                self.crashes.update(self.running)
         self.running.clear()
+        self.is_stopping = False
 
     def add(self, generation: int, record: dict[str, Any]) -> None:
         event = record["event"]
@@ -87,8 +94,12 @@ class _Story:
             self.end_of_process()
         elif event == "closed":
             self.running.clear()
+        elif event == "stopping":
+            self.is_stopping = True
         elif event == "retry":
             self.known = {task: result for task, result in self.known.items() if not result.reason}
+            for counter in (self.starts, self.crashes, self.ends):
+                counter.clear()
         elif event == "started":
             task = Task(generation, *record["task"])
             self.starts[task] = record["attempt"]
@@ -127,7 +138,10 @@ class Journal:
                 f"{path.name}: the last {len(content) - self._size} bytes are half a record of a process that was "
                 "killed; they are cut off."
             )
-        self._story = self._replay(records, header)
+        self._story, n_foreign = _replay(records, header, path)
+        if n_foreign:
+            self.warnings.append(f"{path.name}: {n_foreign} results of other genomes or settings are not used.")
+        self._is_appending = self._is_stop_pending = False
         self._generation = header.generation
         self._synced = time.monotonic()
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
@@ -136,6 +150,8 @@ class Journal:
         origin = {"pid": os.getpid(), "host": platform.node(), "utc": now}
         try:
             self._append("opened", version=_VERSION, **asdict(header), **origin)
+            if not content:
+                sync(path.parent)
         except OSError:
             os.close(self._descriptor)
             raise
@@ -159,9 +175,15 @@ class Journal:
 
     @property
     def suspects(self) -> list[Task]:
-        """Unfinished tasks that should run alone, in order."""
-        suspicious = {task for task, n in self._story.ends.items() if n >= _SUSPICIOUS} | set(self._story.crashes)
-        return sorted(suspicious - set(self._story.known))
+        """Unfinished tasks that should run now, with nobody beside them: half of the most suspicious, in order."""
+        known, crashes = self._story.known, self._story.crashes
+        ends = {
+            task: n
+            for task, n in sorted(self._story.ends.items())
+            if task not in known and (n >= _SUSPICIOUS or task in crashes)
+        }
+        most = [task for task, n in ends.items() if n == max(ends.values())]
+        return most[: max(1, len(most) // 2)]
 
     def n_starts(self, task: Task) -> int:
         """How often a task was started."""
@@ -173,11 +195,21 @@ class Journal:
 
     def finished(self, result: TaskResult) -> None:
         """Record a result; when this returns, it will not be lost."""
+        if result.seconds >= _SYNC_EVERY:  # not to be computed again after a power cut
+            self._synced = -math.inf
         content = {"task": list(result.task[1:]), "attempts": result.attempts, "seconds": result.seconds}
         if result.values is not None:
             self._append("done", **content, values=result.values.tolist())
         else:
             self._append("failed", **content, reason=result.reason, error=result.error)
+
+    def stopping(self) -> None:
+        """Record that somebody wants this process to end; for signal handlers, at any moment and more than once."""
+        if self._is_appending:  # the handler has interrupted a record, which comes first
+            self._is_stop_pending = True
+        elif not self._story.is_stopping:
+            with contextlib.suppress(OSError):  # whatever is wrong will be told by the next record
+                self._append("stopping")
 
     def retry_failed(self) -> None:
         """Let the next process try again what failed in this generation."""
@@ -191,28 +223,21 @@ class Journal:
         finally:
             os.close(self._descriptor)
 
-    def _replay(self, records: list[dict[str, Any]], header: Header) -> _Story:
-        story, is_ours, n_foreign = _Story(), True, 0
-        for record in records:
-            if record["event"] == "opened":
-                if record["version"] > _VERSION:
-                    raise DataError(
-                        f"{self.path} has version {record['version']}, this stigmergy reads up to {_VERSION}: use a "
-                        "newer one, or remove the file to compute its generation again."
-                    )
-                is_ours = all(record[name] == value for name, value in asdict(header).items())
-            if is_ours:
-                story.add(header.generation, record)
-            elif record["event"] in ("done", "failed"):
-                n_foreign += 1
-        story.end_of_process()
-        if n_foreign:
-            self.warnings.append(f"{self.path.name}: {n_foreign} results of other genomes or settings are not used.")
-        return story
-
     def _append(self, event: str, **content: Any) -> None:
         record = {"event": event, **content}
-        line = _to_line(record)
+        line = to_line(record)
+        self._is_appending = True
+        try:
+            self._write(line)
+            self._size += len(line)
+            self._story.add(self._generation, record)
+        finally:
+            self._is_appending = False
+        if self._is_stop_pending:
+            self._is_stop_pending = False
+            self.stopping()
+
+    def _write(self, line: bytes) -> None:
         left = memoryview(line)
         try:
             while left:
@@ -224,52 +249,42 @@ class Journal:
             with contextlib.suppress(OSError):  # half a record must not stay: more may be appended
                 os.ftruncate(self._descriptor, self._size)
             raise named(error, self.path) from None
-        self._size += len(line)
-        self._story.add(self._generation, record)
 
 
-def read_records(content: bytes, path: Path) -> tuple[list[dict[str, Any]], int]:
-    """Records of a journal, and the number of bytes up to the end of the last one.
-
-    A bad record is what a killed process left, if only bad ones follow; both are left out.
-
-    Parameters
-    ----------
-    path : where `content` is from, for the error
+def count_results(path: Path) -> tuple[int, int]:
+    """How many tasks of the newest genomes in a journal are done, and how many have failed; it is only read.
 
     Raises
     ------
-    DataError : good records follow a bad one.
+    DataError : it is damaged or of a newer version.
     """
-    records: list[dict[str, Any]] = []
-    bad_from, offset = None, 0
-    for line in content.splitlines(keepends=True):
-        record = _from_line(line)
-        if record is None:
-            bad_from = offset if bad_from is None else bad_from
-        elif bad_from is None:
-            records.append(record)
-        else:
-            raise DataError(
-                f"{path} is damaged at byte {bad_from}: record {len(records) + 1} is wrong, but good ones follow. Put "
-                "a copy of the file in its place, or remove it to compute its generation again."
-            )
-        offset += len(line)
-    return records, offset if bad_from is None else bad_from
+    records, _ = read_records(path.read_bytes(), path)
+    opened = [record for record in records if record["event"] == "opened"]
+    if not opened:
+        return 0, 0
+    header = Header(*(opened[-1][name] for name in Header.__slots__))
+    results = _replay(records, header, path)[0].known.values()
+    n_done = sum(result.values is not None for result in results)
+    return n_done, len(results) - n_done
 
 
-def _to_line(record: dict[str, Any]) -> bytes:
-    text = json.dumps(record).encode()
-    return b"%08x %s\n" % (zlib.crc32(text), text)
-
-
-def _from_line(line: bytes) -> dict[str, Any] | None:
-    """The record in a line, None if the line is not whole or not what was written."""
-    text = line[9:-1]
-    if line != b"%08x %s\n" % (zlib.crc32(text), text):
-        return None
-    record = json.loads(text)
-    return record if isinstance(record, dict) and "event" in record else None
+def _replay(records: list[dict[str, Any]], header: Header, path: Path) -> tuple[_Story, int]:
+    """What the records tell about this generation, and how many results are of other genomes or settings."""
+    story, is_ours, n_foreign = _Story(), True, 0
+    for record in records:
+        if record["event"] == "opened":
+            if record["version"] > _VERSION:
+                raise DataError(
+                    f"{path} has version {record['version']}, this stigmergy reads up to {_VERSION}: use a newer one, "
+                    "or remove the file to compute its generation again."
+                )
+            is_ours = all(record[name] == value for name, value in asdict(header).items())
+        if is_ours:
+            story.add(header.generation, record)
+        elif record["event"] in ("done", "failed"):
+            n_foreign += 1
+    story.end_of_process()
+    return story, n_foreign
 
 
 def _to_result(generation: int, record: dict[str, Any]) -> TaskResult:

@@ -100,22 +100,44 @@ class Records:
         DataError : a file is damaged or of a newer version.
         """
         names = None if tables is None else list(tables)
-        try:
-            return self._read(names)
-        except DataError:
-            raise
-        except StorageError:  # another process has merged the records meanwhile: now they are in results.h5
-            return self._read(names)
+        files = self.files()
+        while True:
+            try:
+                return self._read(names, files)
+            except DataError:
+                raise
+            except StorageError:  # another process has merged records meanwhile: now they are in results.h5
+                before, files = files, self.files()
+                if files == before:
+                    raise
 
-    def _read(self, names: list[str] | None) -> dict[str, dict[str, NDArray[Any]]]:
+    def _read(self, names: list[str] | None, files: Sequence[Path]) -> dict[str, dict[str, NDArray[Any]]]:
+        """Tables of ``results.h5`` and of `files`, which were listed before: what was merged since is in both."""
         parts: list[Tables] = []
         known: set[int] = set()
-        for path in [*([self.results] if self.results.exists() else []), *self.files()]:
-            generations = _generations(path)
+        for path in [*([self.results] if self.results.exists() else []), *files]:
+            part = read_part(path, None if names is None else [*names, "generations"])
+            if "generation" not in part.get("generations", {}):
+                raise DataError(f"{path} is damaged: it does not tell which generations it holds.")
+            generations = set(part["generations"]["generation"].tolist())
             if not generations & known:
-                parts.append(read_part(path, names))
+                parts.append({name: columns for name, columns in part.items() if names is None or name in names})
             known |= generations
         return {name: {} for name in names or ()} | concatenate(parts)
+
+    def check_new(self) -> None:
+        """Make sure that a run without a checkpoint has only begun: a kill may leave the record of generation 0.
+
+        Raises
+        ------
+        DataError : there are later records, or merged ones.
+        """
+        found = [path.name for path in (self.results, *self.files()) if path.exists()]
+        if set(found) - {self._record(0).name}:
+            raise DataError(
+                f"{self.path} has records ({found[0]}), but no checkpoint: its checkpoints were removed, and starting "
+                "again would mix two runs. Put them back, or start a new run."
+            )
 
     def check(self, n_generations: int) -> None:
         """Make sure that the first generations are all on record.

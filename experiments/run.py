@@ -15,9 +15,15 @@ from experiments.analysis import plot_fitness
 from experiments.budget import disk_warning, expected_bytes, recording_line
 from experiments.console import say
 from experiments.files import DataError, free_bytes
-from experiments.generation import Generation, evaluate_generation, generation_tables, genomes_digest
+from experiments.generation import (
+    Generation,
+    GenerationFailedError,
+    evaluate_generation,
+    generation_tables,
+    genomes_digest,
+)
 from experiments.journal import Header
-from experiments.process import EXIT_DONE, EXIT_STOPPED, is_stop_requested
+from experiments.process import EXIT_DONE, EXIT_STOPPED, is_stop_requested, telling_of_stops
 from experiments.run_folder import RunFolder
 from experiments.settings import config_digest, config_to_dict, config_to_toml, describe, differing_fields
 from experiments.storage import Tables
@@ -28,10 +34,6 @@ from optim.evaluators import EvaluationStopped, Evaluator
 from optim.tasks import Task
 
 _IN_MANIFEST = ("versions", "python", "commit", "n_ranks")  # of the provenance of a start
-
-
-class GenerationFailedError(RuntimeError):
-    """Too many individuals of a generation failed: there is nothing to learn from."""
 
 
 @dataclass
@@ -127,8 +129,15 @@ def _run_generation(
     asked = time.perf_counter()
     header = Header(number, genomes_digest(genomes), config_digest(study.config))
     n_tasks = len(genomes) * study.config.episodes
+
+    def stopping(is_surely_wanted: bool) -> None:
+        # With several ranks SIGTERM may be how a launcher tells that a rank has crashed: that exonerates no task.
+        if is_surely_wanted or evaluator.n_ranks == 1:
+            journal.stopping()
+
     with (
         run.open_journal(header) as journal,
+        telling_of_stops(stopping),
         tqdm(
             total=n_tasks, initial=len(journal.known), desc=f"gen {number:03d}", leave=False, disable=None, unit="ep"
         ) as bar,
@@ -182,6 +191,7 @@ def _restore(study: Study, optimizer: Optimizer, run: RunFolder) -> Progress:
     for reason in refused:
         _warn(reason)
     if checkpoint is None:
+        run.records.check_new()
         return Progress()
     name, manifest, state = checkpoint.path.name, checkpoint.manifest, checkpoint.state
     old = " of schema 1, which is brought to this version" if manifest["schema"] == 1 else ""

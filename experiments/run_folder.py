@@ -33,7 +33,7 @@ from experiments.sonata import write_sonata
 from experiments.storage import write_links
 from snn.spike_trains import SpikeTrains
 
-_FOLDERS = ("generations", "checkpoints", "spikes")
+_FOLDERS = ("generations", "checkpoints", "spikes", "journal")
 _COMPARED = ("versions", "python", "commit")
 
 
@@ -56,7 +56,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        missing = [name for name in ("config.toml", *_FOLDERS) if not (path / name).exists()]
+        missing = [name for name in ("config.toml", "checkpoints") if not (path / name).exists()]
         if missing:
             raise StorageError(
                 f"{path} is no run folder: it has no {', no '.join(missing)}. Give the folder of an earlier run."
@@ -107,8 +107,11 @@ class RunFolder:
         StorageError : another process is running in this folder.
         """
         with lock(self.path / ".lock") as warning:
+            for name in _FOLDERS:  # some ways to copy a run leave empty folders out
+                (self.path / name).mkdir(exist_ok=True)
             for leftover in self.path.rglob(".*.tmp"):  # of a killed process: this one is alone here now
-                leftover.unlink()
+                if leftover.is_symlink() or not leftover.is_dir():  # no folder of that name is ours
+                    leftover.unlink()
             yield warning
 
     def write_config(self, config_toml: str) -> None:
@@ -125,8 +128,10 @@ class RunFolder:
         path = self.path / "provenance.json"
         try:
             starts = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-            return [dict(start) for start in starts]
-        except (ValueError, TypeError) as error:
+            if not isinstance(starts, list) or not all(_is_start(start) for start in starts):
+                raise ValueError("it is no list of starts")
+            return starts
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path} is damaged ({error}): move it away to go on without it.") from None
 
     def add_start(self, start: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -156,9 +161,7 @@ class RunFolder:
         ------
         DataError, OSError : see `Journal`.
         """
-        folder = self.path / "journal"
-        folder.mkdir(exist_ok=True)
-        return Journal(folder / f"gen_{header.generation:06d}.jsonl", header)
+        return Journal(self.path / "journal" / f"gen_{header.generation:06d}.jsonl", header)
 
     def drop_journals(self, before: int) -> None:
         """Remove the journals of generations before `before`: their records and the checkpoint after them are there."""
@@ -193,6 +196,14 @@ class RunFolder:
         names = sorted(path.name for path in (self.path / "spikes").glob("gen_*.h5"))
         if names:
             write_links(self.path / "spikes" / "index.h5", {name.removesuffix(".h5"): name for name in names})
+
+
+def _is_start(value: Any) -> bool:
+    """Whether a value is the provenance of a start, as far as anybody relies on it."""
+    if not isinstance(value, dict):
+        return False
+    command = value.get("command", [])
+    return isinstance(command, list) and all(isinstance(word, str) for word in command)
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:

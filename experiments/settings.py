@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import reprlib
 import sys
 import types
 import typing
@@ -29,6 +30,7 @@ RESUMABLE = (
 )  # fmt: skip
 RECORD_GENOMES = ("all", "best")
 _MAX_BYTES = 2**20  # of a file with settings
+_MAX_BITS = 1024  # of a whole number: no seed needs more, and Python does not print the largest
 
 
 class ConfigError(ValueError):
@@ -205,7 +207,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(content.decode())
     except OSError as error:
         raise ConfigError(f"config file {path} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of TOML, of UTF-8, or of a number with thousands of digits
         raise ConfigError(f"config file {path} is not valid TOML: {error}") from None
 
 
@@ -215,9 +217,14 @@ def _convert(value: Any, hint: Any, name: str) -> Any:
     wanted = " or ".join(_NAMES.get(kind, kind.__name__) for kind in kinds if kind is not types.NoneType)
     if isinstance(value, str) and str not in kinds:
         try:
-            value = tomllib.loads(f"value = {value}")["value"]
-        except tomllib.TOMLDecodeError:
-            raise ConfigError(f"{name}={value!r} is not a {wanted}.") from None
+            found = tomllib.loads(f"value = {value}")
+            if found.keys() != {"value"}:  # a line end and another setting
+                raise ValueError
+        except (ValueError, RecursionError):
+            raise ConfigError(f"{name}={reprlib.repr(value)} is not a {wanted}.") from None
+        value = found["value"]
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        raise ConfigError(f"{name} is too large: a number has at most {_MAX_BITS} bits.")
     if tuple in kinds and isinstance(value, list | tuple):
         return tuple(tuple(item) if isinstance(item, list | tuple) else item for item in value)
     if float in kinds and int not in kinds and isinstance(value, int) and not isinstance(value, bool):

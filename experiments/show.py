@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from experiments.command import Parser, checked_path, guarded
 from experiments.console import say
 from experiments.files import DataError
-from experiments.journal import read_records
+from experiments.journal import count_results
 from experiments.lock import holder
 from experiments.process import EXIT_DONE
 from experiments.run_folder import RunFolder
 from experiments.settings import read_settings
 
+_Found = TypeVar("_Found")
 _START = ("started_utc", "host", "n_ranks", "commit", "command", "changed")
 
 
@@ -57,10 +58,10 @@ def summarise(run: RunFolder) -> dict[str, Any]:
         "planned": settings.get("generations"),
         "done": len(generations.get("generation", ())),
         "progress": _progress(generations),
-        "open": _open_generation(run),
+        "open": _steadily(lambda: _open_generation(run)),
         "failures": _failures(tables["failures"]),
         "starts": [{name: start[name] for name in _START if name in start} for start in run.starts()],
-        "checkpoint": _checkpoint(run),
+        "checkpoint": _steadily(lambda: _checkpoint(run)),
         "bytes": {name: _size(run.path / name) for name in sorted(path.name for path in run.path.iterdir())},
         "process": _process(holder(run.path / ".lock")),
     }
@@ -106,14 +107,20 @@ def _progress(generations: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     }
 
 
+def _steadily(look: Callable[[], _Found]) -> _Found:
+    """What a look at files of a running process found, repeated when one of them went away meanwhile."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            return look()
+
+
 def _open_generation(run: RunFolder) -> dict[str, int]:
     """How far the newest journal is; empty without one."""
     journals = sorted((run.path / "journal").glob("gen_*.jsonl"))
     if not journals:
         return {}
-    records, _ = read_records(journals[-1].read_bytes(), journals[-1])
-    events = Counter(record["event"] for record in records)
-    return {"generation": int(journals[-1].stem[4:]), "done": events["done"], "failed": events["failed"]}
+    n_done, n_failed = count_results(journals[-1])
+    return {"generation": int(journals[-1].stem[4:]), "done": n_done, "failed": n_failed}
 
 
 def _failures(failures: Mapping[str, NDArray[Any]]) -> dict[str, dict[str, Any]]:

@@ -21,7 +21,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.files import AnyPath, DataError, StorageError, move, temporary_beside, write_bytes
+from experiments.files import AnyPath, DataError, StorageError, move, storable, temporary_beside, write_bytes
 
 SCHEMA = 2  # of records, results and checkpoints; see `experiments.records` and `experiments.checkpoints`
 Tables = Mapping[str, Mapping[str, NDArray[Any]]]
@@ -132,7 +132,7 @@ def _reading(source: Path | io.BytesIO, path: Path) -> Iterator[h5py.File]:
             yield file
     except StorageError:
         raise
-    except PermissionError as error:
+    except (FileNotFoundError, PermissionError) as error:  # gone since we looked: a running process moved its content
         raise StorageError(f"{path} cannot be read: {error.strerror}.") from None
     except (OSError, AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:  # what damage leads to
         raise DataError(f"{path} is damaged ({error}): put a copy in its place, or start a new run.") from None
@@ -197,7 +197,7 @@ def write_tables(file: h5py.File, tables: Tables) -> None:
     for table, columns in tables.items():
         for column, values in columns.items():
             kind = h5py.string_dtype() if values.dtype.kind in "UO" else None
-            file.create_dataset(f"{table}/{column}", data=values.astype(object) if kind else values, dtype=kind)
+            file.create_dataset(f"{table}/{column}", data=_storable(values), dtype=kind)
 
 
 def append_tables(file: h5py.File, tables: Tables) -> None:
@@ -223,7 +223,12 @@ def append_tables(file: h5py.File, tables: Tables) -> None:
                 raise DataError(f"{file.filename} has a column {table}/{column}, which the new rows lack.")
             data.resize(n_after, axis=0)
             values = columns.get(column, np.array(np.nan))
-            data[n_before:] = values.astype(object) if values.dtype.kind == "U" else values
+            data[n_before:] = _storable(values)
+
+
+def _storable(values: NDArray[Any]) -> NDArray[Any]:
+    """A column as HDF5 takes it: texts may come from any task."""
+    return np.array([storable(text) for text in values], dtype=object) if values.dtype.kind in "UO" else values
 
 
 def _create_column(group: h5py.Group, column: str, values: NDArray[Any], n_rows: int) -> None:

@@ -7,6 +7,7 @@ NEST or threads is undefined. The server ends with this process, however that en
 from __future__ import annotations
 
 import contextlib
+import copy
 import ctypes
 import faulthandler
 import multiprocessing
@@ -22,6 +23,7 @@ import time
 import traceback
 from collections import deque
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -240,7 +242,8 @@ def _work(connection: Connection, report: str, make_task: MakeTask, settings: An
 def _sendable(error: Exception) -> Exception:
     """The same error, or its text where another process could not rebuild it."""
     try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301  (of this process)
+        copy.copy(error)  # rebuilds it from its arguments, as the other process would
+        ForkingPickler.dumps(error)
     except Exception:
         return WorkerError("".join(traceback.format_exception_only(error)).strip())
     return error

@@ -18,13 +18,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.mpi.conftest import ANTS, Job, results
 
 # Small enough for a minute, long enough to be killed in the middle.
+N_GENERATIONS = 6
 STUDY = [
     "--population",
     "24",
     "--episodes",
     "2",
     "--generations",
-    "6",
+    str(N_GENERATIONS),
     "--env.n_ticks",
     "300",
     "--brain.n_hidden",
@@ -49,7 +50,10 @@ def main() -> int:
         job.kill()
         job.wait()
         job.wait_for_no_process(timeout=30)
-        kept = sorted(path.name[:10] for path in (run / "checkpoints").glob("gen_*.h5"))
+        kept = sorted(path.name.split("-")[0] for path in (run / "checkpoints").glob("gen_*.h5"))
+        if any(name.startswith(f"gen_{N_GENERATIONS:06d}") for name in kept):
+            sys.stdout.write("the run was over before it was killed, so nothing was tried: give it more to do\n")
+            return 1
         sys.stdout.write(f"{options.ranks} ranks: killed with signal 9; checkpoints {', '.join(kept)}\n")
         _finished(Job(folder, 3, [ANTS, "--resume", str(run)]), "three ranks: resumed")
         return _compare(results(folder / "runs" / "serial"), results(run))

@@ -145,3 +145,23 @@ def test_f22_a_run_of_a_newer_schema_is_refused_with_both_versions(run, monkeypa
     assert run_toy(run, generations=5) == 65
     assert f"has schema {SCHEMA + 1}, this version reads up to {SCHEMA}" in capsys.readouterr().err
     assert tree(run / "checkpoints") == before
+
+
+@pytest.mark.parametrize("is_merged", [True, False])
+def test_f19_a_run_whose_checkpoints_are_gone_is_not_mixed_with_another(run, capsys, is_merged):
+    if not is_merged:
+        for number in range(2):
+            shutil.copy(run / "results.h5", run / "generations" / f"gen_{number:06d}.h5")
+        (run / "results.h5").unlink()
+    for path in (run / "checkpoints").iterdir():
+        path.unlink()
+    config = run / "config.toml"
+    config.write_text(config.read_text().replace("seed = 1", "seed = 2"))
+    before = tree(run)
+    function, seen = counting()
+    assert run_toy(run, function) == 65
+    assert "but no checkpoint" in capsys.readouterr().err
+    assert seen == []
+    assert {name: content for name, content in tree(run).items() if name != ".lock"} == (
+        {name: content for name, content in before.items() if name != ".lock"}
+    )

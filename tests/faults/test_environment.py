@@ -108,3 +108,18 @@ def test_f42_an_error_that_cannot_be_told_still_has_its_exit_code(tmp_path):
         done = subprocess.run(command, stdout=full, stderr=full, env=ENVIRONMENT, cwd=ROOT)
     assert done.returncode == 73
     assert list(tree(tmp_path)) == ["file"]
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_f42_closed_output_does_not_stop_the_run(tmp_path, whole, closed):
+    command = f'exec "$@" {closed}'
+    done = subprocess.run(["sh", "-c", command, "sh", *TOY, str(tmp_path / "run"), "3", "6"], env=ENVIRONMENT, cwd=ROOT)
+    assert done.returncode == 0
+    assert_same_run(tmp_path / "run", whole())
+
+
+def test_f42_an_encoding_without_our_signs_does_not_stop_the_run(tmp_path):
+    command = [*TOY, str(tmp_path / "rün"), "3", "6"]
+    done = subprocess.run(command, capture_output=True, env=ENVIRONMENT | {"PYTHONIOENCODING": "ascii"}, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert rb"\xb1" in done.stdout

@@ -1,5 +1,6 @@
 """Individuals that fail, and tasks that take their process down: F05 to F07, F11."""
 
+import dataclasses
 import os
 import signal
 
@@ -128,3 +129,60 @@ def journal_of_kills(run, tasks, n_kills):
         for individual, episode in tasks:
             journal.started(Task(1, individual, episode))
         os.close(journal._descriptor)
+
+
+@pytest.mark.parametrize("text", ["a\0b", "a\udc80b", "x" * 10**6])
+def test_f05_a_traceback_with_any_text_is_recorded_also_from_an_older_journal(tmp_path, monkeypatch, text):
+    from experiments import run as loop
+    from experiments.journal import Journal
+
+    finished = Journal.finished
+
+    def as_it_came(journal, result):
+        finished(journal, dataclasses.replace(result, error=text) if result.error else result)
+
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:  # the journal has all, nothing is committed
+        patch.setattr(Journal, "finished", as_it_came)
+        patch.setattr(loop, "_commit", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run_toy(run, fails_at(2, generation=0), generations=1)
+    assert run_toy(run, generations=1) == 0
+    assert len(results(run)["failures/traceback"]) == 2
+    for traceback in results(run)["failures/traceback"]:
+        assert traceback.isprintable() or len(text) > 100
+        assert len(traceback) < 21_000
+
+
+def test_f06_a_crash_in_a_generation_that_was_given_up_is_tried_again(run_python, tmp_path):
+    strict = CRASH.format(number=int(signal.SIGKILL), retries="0, max_failed_fraction=0.0")
+    assert [run_python("-c", strict).returncode for _ in range(2)] == [-signal.SIGKILL, 70]
+    run = tmp_path / "run"
+    assert run_toy(run) == 0  # mended
+    assert len(results(run)["failures/reason"]) == 0
+
+
+STOPPED = """
+import os, signal, sys
+from pathlib import Path
+from experiments import process
+from tests.faults.toy import measure, run_toy
+
+process.catch_stop_signals()
+
+def stopped(task, genome):
+    if task == (1, 2, 1):
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), {second})
+    return measure(task, genome)
+
+sys.exit(run_toy(Path("run"), stopped, retries=0))
+"""
+
+
+@pytest.mark.parametrize(("second", "code"), [(signal.SIGTERM, 75), (signal.SIGKILL, -signal.SIGKILL)])
+def test_f07_a_task_under_way_when_its_process_is_stopped_is_not_blamed(run_python, tmp_path, second, code):
+    for _ in range(3):
+        assert run_python("-c", STOPPED.format(second=int(second))).returncode == code
+    assert run_toy(tmp_path / "run") == 0
+    assert len(results(tmp_path / "run")["failures/reason"]) == 0

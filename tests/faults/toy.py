@@ -72,11 +72,11 @@ def run_toy(
     return guarded(action)
 
 
-def fails_at(*individuals: int, error: type[Exception] = ValueError) -> TaskFunction:
-    """The same task function, but these individuals of generation 1 raise."""
+def fails_at(*individuals: int, error: type[Exception] = ValueError, generation: int = 1) -> TaskFunction:
+    """The same task function, but these individuals of a generation raise."""
 
     def fragile(task: Task, genome: Array) -> Array:
-        if task.generation == 1 and task.individual in individuals:
+        if task.generation == generation and task.individual in individuals:
             raise error("the vector broke")
         return measure(task, genome)
 

@@ -359,3 +359,10 @@ def test_responses_of_an_ideal_colony_are_the_targets():
     ideal = np.zeros((1, 7))
     ideal[0, [0, 1, 3]] = 152, 152 * 221.5, 152  # food, fitness, pick-ups, without any cost
     np.testing.assert_allclose(colony_responses(ideal, world), 1.0)
+
+
+@pytest.mark.parametrize("arguments", [["--genome", "0"], ["--out", "scores.csv"], ["--resume", "a", "--genome", "1"]])
+def test_flags_of_an_evaluation_without_one_are_refused(arguments, tmp_path, capsys):
+    assert main(arguments) == process.EXIT_USAGE
+    assert "has no effect: it needs --evaluate" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

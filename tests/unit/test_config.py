@@ -195,3 +195,16 @@ def test_a_file_that_is_too_large_or_nested_too_deeply_is_refused_at_once(toml):
         load_config(toml("# " + "a" * 2**20), {})
     with pytest.raises(ConfigError, match="not valid TOML"):
         load_config(toml("a = " + 50_000 * "[" + 50_000 * "]"), {})
+
+
+@pytest.mark.parametrize(
+    "value", ["5\npopulation = 3", "5\n[ga]", 5000 * "9", "0x" + 5000 * "f", "[" * 50_000, "", "5 5"]
+)
+def test_a_flag_that_is_no_single_number_is_refused(value):
+    with pytest.raises(ConfigError, match=r"seed(=.* is not a whole number| is too large)"):
+        load_config(None, {"seed": value})
+
+
+def test_a_file_with_an_endless_number_is_refused(toml):
+    with pytest.raises(ConfigError, match="is not valid TOML: "):
+        load_config(toml(f"seed = {5000 * '9'}"), {})

@@ -9,7 +9,8 @@ import pytest
 
 from experiments import journal as journals
 from experiments.files import DataError
-from experiments.journal import Header, Journal, read_records
+from experiments.journal import Header, Journal, count_results
+from experiments.journal_lines import read_records
 from optim.tasks import Task, TaskResult
 
 HEADER = Header(7, "genomes", "config")
@@ -137,66 +138,39 @@ def test_results_of_other_genomes_or_settings_are_not_used_and_told(path, header
 
 
 def test_a_journal_of_a_newer_version_is_refused_with_both_versions(path, monkeypatch):
-    monkeypatch.setattr(journals, "_VERSION", 2)
+    monkeypatch.setattr(journals, "_VERSION", 3)
     Journal(path, HEADER).close()
     monkeypatch.undo()
-    with pytest.raises(DataError, match="has version 2, this stigmergy reads up to 1"):
+    with pytest.raises(DataError, match="has version 3, this stigmergy reads up to 2"):
         Journal(path, HEADER)
 
 
-def test_a_task_that_ends_its_process_alone_is_counted_each_time(path, die):
-    for n in range(3):
-        journal = Journal(path, HEADER)
-        assert journal.crashed == ({task(4): n} if n else {})
-        assert journal.n_starts(task(4)) == n
-        journal.started(task(4))
-        die(journal)
+def test_a_stop_that_comes_within_a_record_is_recorded_after_it(path, monkeypatch):
     with Journal(path, HEADER) as journal:
-        assert (journal.crashed, journal.suspects) == ({task(4): 3}, [task(4)])
-        journal.finished(failed(4, "crash"))
-        assert (journal.crashed, journal.suspects) == ({}, [])
+        write = os.write
+
+        def interrupted(descriptor, content):
+            monkeypatch.setattr(os, "write", write)
+            n = write(descriptor, content[:10])
+            journal.stopping()
+            return n
+
+        monkeypatch.setattr(os, "write", interrupted)
+        journal.finished(done(0))
+    records, size = read_records(path.read_bytes(), path)
+    assert size == path.stat().st_size
+    assert [record["event"] for record in records] == ["opened", "done", "stopping", "closed"]
 
 
-def test_neighbours_of_a_kill_are_never_counted_and_suspected_only_the_second_time(path, die):
-    for n in range(1, 5):
-        journal = Journal(path, HEADER)
-        for individual in (1, 2, 10 + n):
-            journal.started(task(individual))
-        die(journal)
-        with Journal(path, HEADER) as again:
-            assert again.crashed == {}
-            assert again.suspects == ([task(1), task(2)] if n > 1 else [])
-
-
-def test_the_guilty_one_of_a_job_is_found_and_its_neighbours_are_cleared(path, die):
-    """Three ranks; task 2 ends the job whenever it runs. As in `evaluate_generation`, until the task is given up."""
-    guilty, limit, n_jobs, known = task(2), 2, 0, {}
-    while guilty not in known:
-        n_jobs += 1
-        journal = Journal(path, HEADER)
-        for suspect in [t for t, n in journal.crashed.items() if n >= limit]:
-            journal.finished(failed(suspect.individual, "crash"))
-        for suspect in journal.suspects:
-            journal.started(suspect)
-            if suspect == guilty:
-                die(journal)
-                break
-            journal.finished(done(suspect.individual))
-        else:
-            for individual in range(3):
-                if task(individual) not in journal.known:
-                    journal.started(task(individual))
-            die(journal)
-        known = {t: r.reason for t, r in Journal(path, HEADER).known.items()}
-    assert known == {task(0): "", task(1): "", guilty: "crash"}
-    assert n_jobs == 5  # two to be suspected, two alone, one to go on
-
-
-def test_what_is_running_when_a_journal_is_closed_counts_against_nobody(path):
-    for _ in range(4):
-        with Journal(path, HEADER) as journal:
-            journal.started(task(0))
-            assert (journal.crashed, journal.suspects) == ({}, [])
+def test_tasks_of_the_newest_genomes_are_counted_once(path):
+    with Journal(path, Header(7, "other genomes", "config")) as journal:
+        journal.finished(done(0))
+    with Journal(path, HEADER) as journal:
+        for result in (failed(1), failed(2), done(2), done(3)):
+            journal.finished(result)
+    assert count_results(path) == (2, 1)
+    path.write_bytes(b"")
+    assert count_results(path) == (0, 0)
 
 
 def test_a_generation_that_is_given_up_tries_again_what_failed(path):
@@ -254,7 +228,17 @@ def test_records_are_synced_once_a_second_by_a_clock_that_never_goes_back(path, 
         for _ in range(10):
             now[0] += 0.25
             journal.started(task(0))
-    assert synced == [101.0, 102.0, 102.5]  # the last when it was closed
+    assert synced == [100.0, 101.0, 102.0, 102.5]  # the name of the new file first; the last when it was closed
+
+
+def test_a_result_that_took_a_second_is_synced_at_once(path, monkeypatch):
+    with Journal(path, HEADER) as journal:
+        synced = []
+        monkeypatch.setattr(os, "fsync", synced.append)
+        journal.finished(done(0))
+        assert synced == []
+        journal.finished(failed(1))  # 1.5 s
+        assert len(synced) == 1
 
 
 def test_a_link_planted_as_a_journal_is_not_followed(path, tmp_path):

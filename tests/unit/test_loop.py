@@ -184,3 +184,39 @@ def test_genomes_that_do_not_fit_into_the_memory_are_refused_by_number(monkeypat
     assert "population=1000000000: the genomes of one generation, 1400 numbers each, need about 44,800 GB" in (
         budget.memory_error(10**9, 1400)
     )
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_task_with_another_number_of_values_ends_the_run_and_is_not_kept(tmp_path, capsys, size):
+    def other(task, genome):
+        if task == (0, 0, 0):
+            raise ValueError("a failure before it hides nothing")
+        return np.ones(size)
+
+    assert run_toy(tmp_path / "run", other, retries=0) == process.EXIT_INTERNAL
+    error = capsys.readouterr().err
+    assert (
+        f"Task(generation=0, individual=0, episode=1) returned {size} values, but the study has 2 measures: " in error
+    )
+    assert "fitness, length" in error
+    assert run_toy(tmp_path / "run") == 0  # mended
+
+
+def test_values_of_another_number_in_an_older_journal_are_computed_again(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("experiments.generation._fits", lambda *_: True)
+        with pytest.raises(ValueError, match=r"inhomogeneous|same"):
+            run_toy(tmp_path / "run", lambda task, genome: np.ones(3) if task.individual else measure(task, genome))
+    assert run_toy(tmp_path / "run") == 0
+    assert run_toy(tmp_path / "whole") == 0
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("number", "n_ranks", "is_noted"), [(10, 1, True), (10, 4, True), (15, 1, True), (15, 4, False)]
+)
+def test_a_stop_request_is_noted_unless_it_may_be_a_launcher_after_a_crash(tmp_path, number, n_ranks, is_noted):
+    evaluator = SerialEvaluator(lambda task, genome: process._request_stop(number, None) or measure(task, genome))
+    evaluator.n_ranks = n_ranks
+    assert run_toy(tmp_path / "run", evaluator=evaluator) == process.EXIT_STOPPED
+    assert (b'"stopping"' in (tmp_path / "run" / "journal" / "gen_000000.jsonl").read_bytes()) == is_noted

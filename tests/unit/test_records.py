@@ -158,3 +158,31 @@ def test_merging_into_results_of_schema_1_brings_them_to_this_one(tmp_path):
     with reading(run.results) as file:
         assert file.attrs["schema"] == SCHEMA
     assert_equal_tables(run.read(), before)
+
+
+def test_records_that_are_merged_while_they_are_listed_are_read_whenever_that_happens(run, monkeypatch):
+    for generation in range(4):
+        run.write(generation, record(generation))
+    expected, listed = run.read(), run.files()
+    run.merge()
+    answers = iter([listed, listed[1:], listed[3:], []])  # as the merging process removes one after the other
+    monkeypatch.setattr(run, "files", lambda: next(answers))
+    assert_equal_tables(run.read(), expected)
+
+
+def test_records_without_a_checkpoint_are_refused_but_that_of_a_first_generation(run):
+    run.check_new()
+    run.write(0, record(0))
+    run.check_new()
+    run.write(1, record(1))
+    with pytest.raises(DataError, match=r"has records \(gen_000000.h5\), but no checkpoint"):
+        run.check_new()
+    run.merge()
+    with pytest.raises(DataError, match=r"has records \(results.h5\), but no checkpoint"):
+        run.check_new()
+
+
+def test_a_record_without_its_generations_is_damage(run):
+    commit(run.path / "generations" / "gen_000000.h5", lambda file: write_tables(file, {"t": {"a": np.arange(2)}}))
+    with pytest.raises(DataError, match="does not tell which generations it holds"):
+        run.read()

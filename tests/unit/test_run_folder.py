@@ -59,11 +59,26 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
         RunFolder(tmp_path)
 
 
-@pytest.mark.parametrize("folder", ["generations", "checkpoints", "spikes"])
-def test_a_run_with_a_folder_missing_is_refused(run, folder):
-    (run.path / folder).rmdir()
-    with pytest.raises(StorageError, match=f"it has no {folder}"):
+def test_a_run_without_its_checkpoints_is_refused(run):
+    (run.path / "checkpoints").rmdir()
+    with pytest.raises(StorageError, match="it has no checkpoints"):
         RunFolder(run.path)
+
+
+def test_empty_folders_that_a_copy_has_lost_are_made_again_by_the_process_that_uses_it(run):
+    names = ["generations", "journal", "spikes"]
+    for name in names:
+        (run.path / name).rmdir()
+    copy = RunFolder(run.path)
+    assert copy.read_results(["generations"]) == {"generations": {}}  # a reader changes nothing
+    with copy.lock():
+        assert all((run.path / name).is_dir() for name in names)
+
+
+def test_a_folder_with_the_name_of_a_leftover_breaks_nothing(run):
+    (run.path / ".x.tmp").mkdir()
+    with run.lock():
+        assert (run.path / ".x.tmp").is_dir()
 
 
 def test_two_processes_cannot_use_one_run_and_the_second_is_told_who_does(run):
@@ -195,7 +210,9 @@ def test_a_start_with_other_versions_tells_each_difference_and_records_it(run):
     assert [start["host"] for start in run.starts()] == ["x", "y", "x"]
 
 
-@pytest.mark.parametrize("content", ["[{", "3", '["a"]'])
+@pytest.mark.parametrize(
+    "content", ["[{", "3", '["a"]', '{"a": 1}', '["ab"]', '[{"command": 3}]', '[{"command": [1]}]', 100_000 * "["]
+)
 def test_damaged_provenance_is_named(run, content):
     (run.path / "provenance.json").write_text(content)
     with pytest.raises(DataError, match=r"provenance.json is damaged"):

@@ -161,3 +161,33 @@ def test_without_matplotlib_the_way_out_is_told(run, monkeypatch, capsys):
     monkeypatch.setattr(plot, "plot_fitness", lambda *_: False)
     assert plot.main([str(run)]) == 69
     assert "pip install -e '.[plot]'" in capsys.readouterr().err
+
+
+def test_the_open_generation_counts_tasks_not_lines(killed):
+    from experiments.journal import Header, Journal
+    from experiments.journal_lines import read_records
+
+    path = killed / "journal" / "gen_000001.jsonl"
+    header = next(record for record in read_records(path.read_bytes(), path)[0] if record["event"] == "opened")
+    with Journal(path, Header(1, header["genomes"], header["config"])) as journal:
+        for result in journal.known.values():
+            journal.finished(result)
+    assert summarise(RunFolder(killed))["open"] == {"generation": 1, "done": 4, "failed": 0}
+    with Journal(path, Header(1, "others", header["config"])):
+        pass
+    assert summarise(RunFolder(killed))["open"] == {"generation": 1, "done": 0, "failed": 0}
+
+
+def test_a_journal_that_goes_away_while_it_is_read_is_looked_for_again(killed, monkeypatch):
+    def gone(path):
+        path.unlink()
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(show, "count_results", gone)
+    assert summarise(RunFolder(killed))["open"] == {}
+
+
+def test_odd_provenance_is_one_clear_line(run, capsys):
+    (run / "provenance.json").write_text('[{"command": 3}]')
+    assert show.main([str(run)]) == 65
+    assert "provenance.json is damaged (it is no list of starts)" in capsys.readouterr().err

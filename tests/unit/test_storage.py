@@ -179,3 +179,19 @@ def test_nothing_we_ship_can_run_code_from_a_file():
                 assert len(node.args) == 1, source
             if isinstance(node, ast.Call):
                 assert ast.unparse(node.func) not in ("eval", "exec"), source
+
+
+def test_texts_of_any_task_can_be_stored(tmp_path):
+    text = "a\0b \udc80 ü"
+    tables = {"t": {"text": np.array([text, "ü\n"])}}
+    storage.commit(tmp_path / "a.h5", lambda file: storage.write_tables(file, tables))
+    assert read(tmp_path / "a.h5")["t"]["text"].tolist() == [r"a\x00b \udc80 ü", "ü\n"]
+    assert grown(tmp_path / "b.h5", tables)["t"]["text"].tolist() == [r"a\x00b \udc80 ü", "ü\n"]
+
+
+def test_of_an_endless_text_the_begin_and_the_end_are_stored():
+    stored = files.storable("begin" + 10**6 * "x" + "end")
+    assert (stored[:6], stored[-4:]) == ("beginx", "xend")
+    assert "[... 980,008 characters left out ...]" in stored
+    assert len(stored) < 21_000
+    assert files.storable(20_000 * "x") == 20_000 * "x"
