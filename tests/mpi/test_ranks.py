@@ -4,39 +4,19 @@ import pytest
 
 from tests.mpi.conftest import ANTS, SMALL, assert_equal_runs
 
-# A job of toy tasks; what happens is chosen by the first argument.
+# A job in which something goes wrong outside of any individual; what, is said by the first argument.
 TOY = """
-import sys, time
-import numpy as np
-from optim.evaluators import EvaluationStopped
+import sys
 from optim.mpi import launch
 
 def make_task(settings):
-    if settings == "broken settings" :
+    if settings == "broken settings":
         raise RuntimeError("no task function today")
-    def task(identity, genome):
-        if settings == "fragile" and identity.individual == 2:
-            raise ValueError("ant fell off")
-        time.sleep(0.01 * (identity.individual % 3))
-        return np.array([genome.sum(), *identity])
-    return task
+    return lambda identity, genome: genome
 
 def main(make_evaluator):
-    what = sys.argv[1]
-    evaluator = make_evaluator(what)
-    if what == "raise on rank 0":
-        raise RuntimeError("outside of any individual")
-    genomes = np.arange(14.0).reshape(7, 2)
-    if what == "stop":
-        seen = []
-        try:
-            evaluator.evaluate(0, genomes, 20, on_result=seen.append, should_stop=lambda: len(seen) > 3)
-        except EvaluationStopped:
-            print("stopped early:", len(seen) < 100)
-    for generation in range(2):
-        for result in evaluator.evaluate(generation, genomes, 2):
-            print(*result.task, result.values, result.error.splitlines()[-1:])
-    return 7
+    make_evaluator(sys.argv[1])
+    raise RuntimeError("outside of any individual")
 
 if __name__ == "__main__":
     sys.exit(launch(main, make_task))
@@ -47,16 +27,6 @@ if __name__ == "__main__":
 def toy(start, tmp_path):
     (tmp_path / "toy.py").write_text(TOY)
     return lambda n_ranks, what: start(n_ranks, "toy.py", what).wait(timeout=30)
-
-
-@pytest.mark.parametrize("what", ["plain", "fragile", "stop"])
-def test_results_are_ordered_and_equal_on_1_2_3_and_5_ranks(toy, what):
-    code, expected, error = toy(None, what)
-    assert code == 7, error
-    assert len(expected.splitlines()) == 28 + (what == "stop")
-    assert ("ant fell off" in expected) == (what == "fragile")
-    for n_ranks in (2, 3, 5):
-        assert toy(n_ranks, what)[:2] == (7, expected), f"{n_ranks} ranks"
 
 
 @pytest.mark.parametrize("what", ["raise on rank 0", "broken settings"])
