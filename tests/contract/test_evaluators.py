@@ -86,7 +86,7 @@ def test_a_task_can_neither_end_the_run_nor_leave_a_text_that_no_file_holds(tmp_
     assert all("None 'exception' 2 " in line and line.endswith(text) and "\0" not in line for line in failed)
 
 
-@pytest.mark.parametrize(("kind", "n"), [SERIAL, ISOLATED[1]])
+@pytest.mark.parametrize(("kind", "n"), [SERIAL, ISOLATED[0]])
 @pytest.mark.parametrize(
     ("situation", "reason"),
     [

@@ -56,6 +56,7 @@ def test_inner_loops_over_groups_of_ranks_give_the_result_of_one_process(start, 
         assert (code, out, error) == (3, expected, f"{n_lanes}\n"), (n_ranks, group_size)
 
 
+@pytest.mark.slow
 def test_the_nested_study_is_bit_identical_in_one_process_and_over_groups(start, tmp_path):
     script = str(ROOT / "experiments" / "nested.py")
     small = ["--population", "5", "--generations", "2", "--episodes", "1", "--budget", "300"]

@@ -49,6 +49,7 @@ def test_a_study_is_bit_identical_on_1_2_and_3_ranks(start, tmp_path, optimizer)
     assert_equal_runs(tmp_path / "runs" / "onNone", tmp_path / "runs" / "on3")
 
 
+@pytest.mark.slow
 @pytest.mark.nest
 def test_more_ranks_than_individuals_and_a_population_that_does_not_divide(start, tmp_path):
     odd = ["--population", "5", "--env.n_ticks", "20", "--generations", "2"]

@@ -79,6 +79,7 @@ def test_a_wrong_flag_is_a_usage_error(run_doctor):
     assert run_doctor("--nothing") == (64, "")
 
 
+@pytest.mark.slow
 @pytest.mark.mpi
 @pytest.mark.nest
 @pytest.mark.skipif(not MPIRUN.exists(), reason=f"no mpirun in {MPIRUN.parent}: pip install -e '.[mpi]'")
