@@ -16,7 +16,7 @@ ants: $(VENV)/ants.stamp  ## evolve spiking ants for about two minutes
 	$(MPIRUN) $(BIN)/python experiments/ants.py --config experiments/configs/quick.toml
 
 test: $(VENV)/dev.stamp  ## the fast tests, about three minutes on two cores
-	$(BIN)/python -m pytest -n 3 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-slow: $(VENV)/dev.stamp  ## all published recordings and 100-seed benchmarks, about ten minutes
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
