@@ -27,6 +27,7 @@ from optim import (
     OptunaConfig,
     PGPEConfig,
     PSOConfig,
+    PyCMAConfig,
     RandomConfig,
     TemperingConfig,
 )
@@ -54,6 +55,7 @@ class SearchConfig(RunConfig):
     optuna: OptunaConfig = field(default_factory=OptunaConfig)
     pgpe: PGPEConfig = field(default_factory=PGPEConfig)
     pso: PSOConfig = field(default_factory=PSOConfig)
+    pycma: PyCMAConfig = field(default_factory=PyCMAConfig)
     random: RandomConfig = field(default_factory=RandomConfig)
     sep_cma_es: CMAESConfig = field(default_factory=CMAESConfig)
     snes: NESConfig = field(default_factory=NESConfig)

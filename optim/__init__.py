@@ -19,6 +19,7 @@ from optim.nes import SNES, XNES, NESConfig
 from optim.optuna_search import OptunaConfig, OptunaSearch
 from optim.pgpe import PGPE, PGPEConfig
 from optim.pso import ParticleSwarm, PSOConfig
+from optim.pycma import PyCMA, PyCMAConfig
 from optim.sampling import GridConfig, GridSearch, RandomConfig, RandomSearch
 from optim.space import Block, ParameterSpace
 from optim.tempering import ParallelTempering, TemperingConfig
@@ -66,6 +67,8 @@ __all__ = [
     "ParallelTempering",
     "ParameterSpace",
     "ParticleSwarm",
+    "PyCMA",
+    "PyCMAConfig",
     "RandomConfig",
     "RandomSearch",
     "SeparableCMAES",

@@ -149,7 +149,7 @@ def make_rng(seed: Seed) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def restore_rng(state: dict[str, Any]) -> np.random.Generator:
+def restore_rng(state: Mapping[str, Any]) -> np.random.Generator:
     """Random generator in the `bit_generator.state` that `make_rng(...)` had reached."""
     rng = np.random.default_rng(0)
     rng.bit_generator.state = state

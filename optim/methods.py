@@ -21,6 +21,7 @@ from optim.nes import SNES, XNES, NESConfig
 from optim.optuna_search import OptunaConfig, OptunaSearch
 from optim.pgpe import PGPE, PGPEConfig
 from optim.pso import ParticleSwarm, PSOConfig
+from optim.pycma import PyCMA, PyCMAConfig
 from optim.sampling import GridConfig, GridSearch, RandomConfig, RandomSearch
 from optim.space import ParameterSpace
 from optim.tempering import ParallelTempering, TemperingConfig
@@ -82,6 +83,7 @@ METHODS: dict[str, Method] = {
     "optuna": Method(OptunaConfig, _from_population(OptunaSearch)),
     "pgpe": Method(PGPEConfig, _from_point(PGPE)),
     "pso": Method(PSOConfig, _from_population(ParticleSwarm)),
+    "pycma": Method(PyCMAConfig, _from_point(PyCMA)),
     "random": Method(RandomConfig, _from_space(RandomSearch)),
     "sep_cma_es": Method(CMAESConfig, _from_point(SeparableCMAES)),
     "snes": Method(NESConfig, _from_point(SNES)),

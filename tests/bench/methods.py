@@ -30,7 +30,7 @@ from optim.problems import rastrigin, rosenbrock, sphere
 BUDGET = {"optuna": 400}  # evaluations; a model of the function costs seconds per generation
 DEFAULT_BUDGET = 20_000
 N_TIMED = 8  # generations
-LARGE = {"optuna", "cma_es", "xnes"}  # not with 1,000 genes: too slow to be of use
+LARGE = {"optuna", "cma_es", "pycma", "xnes"}  # not with 1,000 genes: too slow to be of use
 
 
 class Problem(NamedTuple):

@@ -32,7 +32,7 @@ from optim.methods import METHODS, Start, make_optimizer
 
 SHAPES = ((32, 1440), (256, 1440), (98, 28800), (1000, 28800))  # individuals, genes
 FULL_COVARIANCE = ("cma_es", "xnes")
-LEFT_OUT = {"grid", "optuna"}  # a grid over 1440 genes has no end; Optuna is another library
+LEFT_OUT = {"grid", "optuna", "pycma"}  # a grid over 1440 genes has no end; the others are other libraries
 N_RESPONSES = 3
 PEERS_OF = {
     "cma_es": ("cma", "DEAP cma.Strategy", "evosax CMA_ES", "EvoTorch CMAES"),

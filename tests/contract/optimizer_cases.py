@@ -67,6 +67,8 @@ CASES = [
     Case("grid", "grid", np.inf, learns=False),
     Case("optuna", "optuna", np.inf, rank_based=False, n=4),
     Case("pso", "pso", 559),
+    Case("pycma", "pycma", 531),
+    Case("pycma_diagonal", "pycma", 362, {"covariance": "diagonal"}),
     Case("random", "random", np.inf, learns=False),
     Case("random_sobol", "random", np.inf, {"sequence": "sobol"}, learns=False),
     Case("tempering", "tempering", 1844, rank_based=False),
