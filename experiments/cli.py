@@ -19,6 +19,7 @@ COMMANDS = {
     "show": ("experiments.show", "what a run is and how far it came"),
     "merge": ("experiments.merge", "bring the records of a run together in its results.h5"),
     "plot": ("experiments.plot", "draw the learning curve of a run"),
+    "fetch-data": ("experiments.fetch_data", "download a data set of images"),
 }
 
 _STUDIES = ("ants", "nested")  # their runs stop in order, whenever a signal comes
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepare_output()
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help"):
-        lines = [f"  {name:9s} {text}" for name, (_, text) in COMMANDS.items()]
+        lines = [f"  {name:10s} {text}" for name, (_, text) in COMMANDS.items()]
         sys.stdout.write("\n".join(["usage: stigmergy COMMAND [--help] ...", "", *lines, ""]))
         return 0
     if words[0] not in COMMANDS:
