@@ -1,73 +1,34 @@
 """Differential evolution: every individual is challenged by a trial built from differences between others."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from optim.base import Array, Evaluations, Seed
+from optim.coordinates import Coordinates
 from optim.operators import Rng, is_collapsed
+from optim.random_bits import Lanes, coin, fill_words, make_lanes, n_words
 from optim.search import Search
 from optim.space import ParameterSpace
 
 MutationName = Literal["rand/1", "rand/2", "best/1", "best/2", "current-to-best/1", "rand-to-best/2"]
+Indices = NDArray[np.int64]
 
-# Mutations: (individuals x (n, n_params), the best of them (n_params,), other individuals (k, n, n_params), F) ->
-# donors (n, n_params). The k others of a row are different individuals and not the row itself; they may be the best.
+_N_AT_ONCE = 2048  # genes; even; what is in work then stays in the first-level cache
 
-
-def rand_1(x: Array, best: Array, others: Array, f: float) -> Array:
-    """a + F (b - c)."""
-    a, b, c = others
-    return a + f * (b - c)
-
-
-def rand_2(x: Array, best: Array, others: Array, f: float) -> Array:
-    """a + F (b - c + d - e)."""
-    a, b, c, d, e = others
-    return a + f * (b - c + d - e)
-
-
-def best_1(x: Array, best: Array, others: Array, f: float) -> Array:
-    """best + F (a - b)."""
-    a, b = others
-    return best + f * (a - b)
-
-
-def best_2(x: Array, best: Array, others: Array, f: float) -> Array:
-    """best + F (a - b + c - d)."""
-    a, b, c, d = others
-    return best + f * (a - b + c - d)
-
-
-def current_to_best_1(x: Array, best: Array, others: Array, f: float) -> Array:
-    """x + F (best - x) + F (a - b)."""
-    a, b = others
-    return x + f * (best - x + a - b)
-
-
-def rand_to_best_2(x: Array, best: Array, others: Array, f: float) -> Array:
-    """a + F (best - a) + F (b - c + d - e)."""
-    a, b, c, d, e = others
-    return a + f * (best - a + b - c + d - e)
-
-
-class Mutation(NamedTuple):
-    """A way to build donors, and how many other individuals a donor needs."""
-
-    donors: Callable[[Array, Array, Array, float], Array]
-    n_others: int
-
-
-MUTATIONS: dict[str, Mutation] = {
-    "rand/1": Mutation(rand_1, 3),
-    "rand/2": Mutation(rand_2, 5),
-    "best/1": Mutation(best_1, 2),
-    "best/2": Mutation(best_2, 4),
-    "current-to-best/1": Mutation(current_to_best_1, 2),
-    "rand-to-best/2": Mutation(rand_to_best_2, 5),
+# Mutations: a donor is row 0 + F (row 1 - row 2 + row 3 - row 4 ...) of these. x is the individual itself, best the
+# best of all, a to e are others: different individuals and not x; they may be the best.
+_X, _BEST, _A, _B, _C, _D, _E = range(7)
+MUTATIONS: dict[str, tuple[int, ...]] = {
+    "rand/1": (_A, _B, _C),
+    "rand/2": (_A, _B, _C, _D, _E),
+    "best/1": (_BEST, _A, _B),
+    "best/2": (_BEST, _A, _B, _C, _D),
+    "current-to-best/1": (_X, _BEST, _X, _A, _B),
+    "rand-to-best/2": (_A, _BEST, _A, _B, _C, _D, _E),
 }
 
 
@@ -94,18 +55,73 @@ class DEConfig:
                 raise ValueError(f"DEConfig.{name}={value} is outside [0, {highest:g}]. Leave it out for the default.")
 
 
-def draw_others(n: int, n_others: int, rng: Rng) -> NDArray[np.int64]:
+def n_others(mutation: str) -> int:
+    """How many others a donor is made of."""
+    return max(MUTATIONS[mutation]) - _BEST
+
+
+def draw_others(n: int, n_others: int, rng: Rng) -> Indices:
     """(n_others, n) int64: in column i different numbers of 0 … n - 1 that are not i, each choice equally likely."""
-    drawn = rng.permuted(np.tile(np.arange(n - 1), (n, 1)), axis=1)[:, :n_others].T
-    return drawn + (drawn >= np.arange(n))
+    taken = np.arange(n)[None]
+    for k in range(1, n_others + 1):
+        drawn = rng.integers(n - k, size=n)  # which one of those that are left
+        for other in np.sort(taken, axis=0):
+            drawn += drawn >= other
+        taken = np.concatenate([taken, drawn[None]])
+    return taken[1:]
 
 
-def crossed(x: Array, donors: Array, probability: float, rng: Rng) -> Array:
-    """Binomial crossover: `donors` (n, n_params) where a coin falls so and in one gene of each row, `x` elsewhere."""
-    n, n_params = x.shape
-    is_donors = rng.random(x.shape) < probability
-    is_donors[np.arange(n), rng.integers(n_params, size=n)] = True
-    return np.where(is_donors, donors, x)
+@njit(cache=True)
+def make_trials(
+    population: Array,
+    parts: Indices,
+    forced: Indices,
+    scale_factor: float,
+    coin: int,
+    low: Array,
+    high: Array,
+    lanes: Lanes,
+    out: Array,
+) -> None:
+    """Individuals, and below them their trials: donors, binomial crossover and bounds in one pass through memory.
+
+    Parameters
+    ----------
+    population : (n_rows, n_params) float64
+    parts : (n, 1 + n_in_donor) int64, rows of `population`: each individual, and what its donor is made of, in the
+        order of `MUTATIONS`
+    forced : (n,) int64, the gene of a trial that is the donor's in any case
+    scale_factor : F, on every difference
+    coin : chance that another gene is the donor's, see `optim.random_bits.coin`; known to 2^-32
+    low, high : (n_params,) float64, the box
+    lanes : source of random bits; moved on
+    out : (2 n, n_params) float64, written
+    """
+    n, n_params = len(parts), population.shape[1]
+    words, differences = np.empty(n_words(32 * _N_AT_ONCE), dtype=np.uint64), np.empty(_N_AT_ONCE)
+    bits = words.view(np.int32)
+    for i in range(n):
+        for start in range(0, n_params, _N_AT_ONCE):
+            part = slice(start, min(start + _N_AT_ONCE, n_params))
+            x, base = population[parts[i, 0], part], population[parts[i, 1], part]
+            individual, trial, least, most = out[i, part], out[n + i, part], low[part], high[part]
+            sums = differences[: x.size]
+            for k in range(2, parts.shape[1], 2):
+                plus, minus = population[parts[i, k], part], population[parts[i, k + 1], part]
+                if k == 2:
+                    for j in range(x.size):
+                        sums[j] = plus[j] - minus[j]
+                else:
+                    for j in range(x.size):
+                        sums[j] += plus[j] - minus[j]
+            fill_words(lanes, words[: n_words(32 * x.size)])
+            due = forced[i] - start
+            for j in range(x.size):
+                donor = base[j] + scale_factor * sums[j]
+                donor = donor if donor > least[j] else least[j]
+                donor = donor if donor < most[j] else most[j]
+                trial[j] = donor if (bits[j] < coin) | (j == due) else x[j]
+                individual[j] = x[j]
 
 
 class DifferentialEvolution(Search):
@@ -120,8 +136,9 @@ class DifferentialEvolution(Search):
     any trial that did not fail, and is not the best. If all failed, a random one stands in for the best, and new
     trials are drawn. All trials of a generation are built from the individuals of the last one.
 
-    Works in unit coordinates of the space, and confines trials to it gene by gene: outside genes are moved to the bound
-    or reflected, as their block says. Whole-number genes are rounded for evaluation only.
+    Works on genes, or in unit coordinates if some need more than their bounds, see `Coordinates`, and confines trials
+    gene by gene: outside genes are moved to the bound or reflected, as their block says. Whole-number genes are rounded
+    for evaluation only.
 
     Parameters
     ----------
@@ -136,50 +153,58 @@ class DifferentialEvolution(Search):
     those of SciPy's `differential_evolution`; rand-to-best/2 is its rand-to-best/1 with a second difference.
     """
 
-    _state = ("population", "fitness", "trials", "replaced")
-    _resized = ("trials",)
+    _state = ("contestants", "fitness", "replaced")
 
     def __init__(self, space: ParameterSpace, config: DEConfig, *, initial: Array, seed: Seed) -> None:
         space.check(initial)
-        n_others = MUTATIONS[config.mutation].n_others
-        if len(initial) < n_others + 1:
+        least = n_others(config.mutation) + 1
+        if len(initial) < least:
             raise ValueError(
-                f"initial has {len(initial)} individuals, but needs >= {n_others + 1}: "
-                f"{config.mutation} combines {n_others} others for each. Give more rows."
+                f"initial has {len(initial)} individuals, but needs >= {least}: "
+                f"{config.mutation} combines {least - 1} others for each. Give more rows."
             )
         super().__init__(space, seed)
         self._config = config
-        self._population = space.to_unit(np.asarray(initial, dtype=np.float64))  # unit coordinates
-        self._fitness = np.full(len(initial), np.nan)
-        self._trials = np.empty((0, space.n_params))  # row i challenges individual i; none in the first generation
+        self._coordinates = Coordinates(space)
+        # (2 population, n_params): the individuals, and below them their trials in the same order, at first copies that
+        # nobody asks. A new array in every generation: it may be asked.
+        self._contestants = np.tile(self._coordinates.of(initial), (2, 1))
+        self._fitness = np.full(len(initial), np.nan)  # of the individuals
         self._replaced = 0.0  # share of individuals that their trial replaced in the last generation
+
+    @property
+    def _population(self) -> Array:
+        return self._contestants[: len(self._fitness)]
 
     def _genomes(self) -> Array:
         """The individuals at first; then the trials, below the individuals if those are scored again."""
-        if not len(self._trials):
-            rows = self._population
-        elif self._config.reevaluate:
-            rows = np.concatenate([self._population, self._trials])
-        else:
-            rows = self._trials
-        return self._space.from_unit(rows)
+        n = len(self._fitness)
+        if self.generation == 0:
+            return self._coordinates.genomes(self._contestants[:n])
+        return self._coordinates.genomes(self._contestants[0 if self._config.reevaluate else n :])
 
     def _learn(self, evaluations: Evaluations) -> None:
         """Replace individuals by better trials and draw the next trials."""
-        config, rng, fitness = self._config, self._rng, evaluations.fitness
-        if len(self._trials):
+        config, rng, fitness, replaced = self._config, self._rng, evaluations.fitness, self._replaced
+        n = len(self._fitness)
+        survivors = np.arange(n)  # rows of the contestants
+        if self.generation > 0:
             old, new = np.split(fitness, 2) if config.reevaluate else (self._fitness, fitness)
             is_replaced = ~np.isnan(new) & ~(new < old)  # also where the old one failed
-            self._population = np.where(is_replaced[:, None], self._trials, self._population)
-            self._replaced = float(is_replaced.mean())
+            survivors[is_replaced] += n
+            replaced = float(is_replaced.mean())
             fitness = np.where(is_replaced, new, old)
-        self._fitness = fitness
-        n = len(fitness)
         best = int(np.nanargmax(fitness)) if not np.isnan(fitness).all() else int(rng.integers(n))
-        donors, n_others = MUTATIONS[config.mutation]
-        others = self._population[draw_others(n, n_others, rng)]
-        proposed = donors(self._population, self._population[best], others, config.scale_factor)
-        self._trials = self._space.confine(crossed(self._population, proposed, config.crossover_probability, rng))
+        others = draw_others(n, n_others(config.mutation), rng)
+        candidates = np.concatenate([np.arange(n)[None], np.full((1, n), best), others])
+        parts = np.ascontiguousarray(survivors[candidates[[_X, *MUTATIONS[config.mutation]]]].T)
+        forced = rng.integers(self._space.n_params, size=n)
+        chance, lanes = coin(config.crossover_probability), make_lanes(rng)
+        box = (self._coordinates.low, self._coordinates.high)
+        contestants = np.empty((2 * n, self._space.n_params))
+        make_trials(self._contestants, parts, forced, config.scale_factor, chance, *box, lanes, contestants)
+        self._coordinates.confine(contestants[n:])
+        self._contestants, self._fitness, self._replaced = contestants, fitness, replaced
 
     def stop(self) -> dict[str, str]:
         """Converged when all individuals are equal: there are no differences to build trials from."""
@@ -189,4 +214,6 @@ class DifferentialEvolution(Search):
 
     def diagnostics(self) -> dict[str, float]:
         """Mean standard deviation of a gene over the individuals in unit coordinates; share of them replaced last."""
-        return {"spread": float(self._population.std(axis=0).mean()), "replaced": self._replaced}
+        population = self._population
+        spread = (population - population[0]).std(axis=0) / self._coordinates.half  # 0 for equals
+        return {"spread": float(spread.mean()), "replaced": self._replaced}

@@ -7,20 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optim.base import Array, Evaluations, Seed
-from optim.operators import (
-    CROSSOVERS,
-    Rng,
-    best_first,
-    combine,
-    is_collapsed,
-    is_duplicate,
-    mating_pool,
-    mutate,
-    share,
-    tournament,
-)
+from optim.operators import Rng, best_first, is_collapsed, is_duplicate, mating_pool, share, tournament
+from optim.random_bits import coin, make_lanes
 from optim.search import Search
 from optim.space import ParameterSpace
+from optim.variation import CROSSOVERS, Flags, draw_points, vary
 
 Selection = Literal["tournament", "truncation", "roulette", "rank"]
 Crossover = Literal["blend", "uniform", "one_point", "arithmetic"]
@@ -115,34 +106,61 @@ def select(fitness: Array, n: int, config: GAConfig, rng: Rng) -> NDArray[np.int
     return pool[rng.integers(len(pool), size=n)]
 
 
-def cross(parents: Array, config: GAConfig, rng: Rng) -> Array:
-    """Children of `parents`, in scaled coordinates; not clipped.
+def offspring(
+    population: Array,
+    parents: NDArray[np.int64],
+    is_crossed: Flags,
+    is_mutated: Flags,
+    space: ParameterSpace,
+    config: GAConfig,
+    rng: Rng,
+    out: Array,
+) -> Flags:
+    """Crossed and mutated children of `parents`, inside the bounds.
 
-    Of the first parents, rows 2k and 2k + 1 are a pair: with the crossover probability it has two children that
-    divide its genes between them. Each of the two is then crossed with its further parents, one after the other, so
-    the last of them counts most. The children of other pairs, and an odd last one, are copies of their first parent.
+    Children 2k and 2k + 1 are a pair: if it is crossed, they divide the genes of their first parents between them. Each
+    of the two is then crossed with its further parents, one after the other, so the last of them counts most. The
+    children of other pairs, and an odd last one, are copies of their first parent.
 
     Parameters
     ----------
-    parents : (n_parents - 1, n, n_params) float64, the first parent of each child and its further ones
+    population : (n_individuals, n_params) float64
+    parents : (n_parents - 1, n) int64, rows of the first parent of each child and of its further ones
+    is_crossed, is_mutated : (n,) bool; of the first, children 0, 2, 4, ... speak for their pair
+    out : (n, n_params) float64, C-contiguous, written
 
     Returns
     -------
-    (n, n_params) float64
+    (n,) bool, whether a child differs from its first parent
     """
-    children = parents[0].copy()
-    n_paired = len(children) - len(children) % 2
-    first, second = children[:n_paired:2], children[1::2]
-    weights = CROSSOVERS[config.crossover]
-    g = weights((len(first), children.shape[1]), config.blend_alpha, rng)
-    is_crossed = rng.random((len(first), 1)) < config.crossover_probability
-    g = np.where(is_crossed, g, 0.0)
-    first[:], second[:] = combine(first, second, g), combine(second, first, g)
-    is_crossed = np.repeat(is_crossed, 2, axis=0)
-    for further in parents[1:, :n_paired]:
-        g = np.where(is_crossed, weights(further.shape, config.blend_alpha, rng), 0.0)
-        children[:n_paired] = combine(children[:n_paired], further, g)
-    return children
+    points = draw_points(config.crossover, parents.shape, space.n_params, rng)
+    is_changed = np.empty(len(out), dtype=np.bool_)
+    crossing = (CROSSOVERS.index(config.crossover), config.blend_alpha)
+    noise = (coin(config.gene_probability), config.mutation_sigma, *space.scaled_box, make_lanes(rng))
+    scaled = space.scale(population)
+    vary(scaled, parents, points, is_crossed, is_mutated, *crossing, *noise, out, is_changed)
+    if scaled is not population:
+        first = population[parents[0]]
+        out[:] = np.where(is_changed[:, None], space.unscale(out), first)
+        is_changed = (out != first).any(axis=1)
+    return is_changed
+
+
+def mutants(genomes: Array, space: ParameterSpace, config: GAConfig, rng: Rng) -> Array:
+    """(n, n_params) float64, `genomes` with noise on some of their genes, inside the bounds."""
+    out, all_of_them = np.empty_like(genomes), np.ones(len(genomes), dtype=np.bool_)
+    offspring(genomes, np.arange(len(genomes))[None], ~all_of_them, all_of_them, space, config, rng, out)
+    return out
+
+
+def unknown_last(population: Array, fitness: Array) -> None:
+    """Exchange rows of both, in place, so that those without a fitness (NaN) come last and need no copy to be asked."""
+    is_unknown = np.isnan(fitness)
+    n_known = len(fitness) - int(is_unknown.sum())
+    late = n_known + np.flatnonzero(~is_unknown[n_known:])
+    early = np.flatnonzero(is_unknown[:n_known])
+    for values in (population, fitness):
+        values[np.concatenate([early, late])] = values[np.concatenate([late, early])]
 
 
 def breed(
@@ -163,7 +181,8 @@ def breed(
 
     Returns
     -------
-    (n, n_params) float64, those carried over first; (n,) float64, NaN where the genome must be evaluated
+    (n, n_params) float64 and (n,) float64: those carried over, others that keep their fitness, and those that must be
+    evaluated, whose fitness is NaN
     """
     elite = best_first(fitness)[: config.n_elite]
     elite = elite[~np.isnan(fitness[elite])]
@@ -175,21 +194,21 @@ def breed(
 
     n_children = len(population) - len(carried)
     parents = select(fitness, (config.n_parents - 1) * n_children, config, rng).reshape(-1, n_children)
-    children = space.unscale(cross(space.scale(population)[parents], config, rng))
+    bred = np.empty_like(population)
+    bred[: len(carried)], children = carried, bred[len(carried) :]
+    chances = (config.crossover_probability, config.mutation_probability, config.duplicate_mutation_probability)
+    is_crossed, is_mutated, is_mutated_if_copy = rng.random((3, n_children)) < np.array(chances)[:, None]
+    is_changed = offspring(population, parents, is_crossed, is_mutated, space, config, rng, children)
 
-    is_mutated = rng.random(n_children) < config.mutation_probability
-    noise = (config.gene_probability, config.mutation_sigma, rng)
-    children = space.unscale(mutate(space.scale(children), is_mutated, *noise))
+    again = np.flatnonzero(is_duplicate(bred)[len(carried) :] & is_mutated_if_copy)
+    children[again] = mutants(children[again], space, config, rng)
+    is_changed[again] = (children[again] != population[parents[0, again]]).any(axis=1)
 
-    is_copy = is_duplicate(np.concatenate([carried, children]))[len(carried) :]
-    is_mutated = is_copy & (rng.random(n_children) < config.duplicate_mutation_probability)
-    children = space.unscale(mutate(space.scale(children), is_mutated, *noise))
-
-    is_unchanged = (children == population[parents[0]]).all(axis=1)
-    inherited = np.concatenate([inherited, np.where(is_unchanged, fitness[parents[0]], np.nan)])
+    inherited = np.concatenate([inherited, np.where(is_changed, np.nan, fitness[parents[0]])])
     if config.reevaluate == "all" or not np.isnan(inherited).any():
         inherited[:] = np.nan
-    return np.concatenate([carried, children]), inherited
+    unknown_last(bred, inherited)
+    return bred, inherited
 
 
 class GeneticAlgorithm(Search):
@@ -218,7 +237,7 @@ class GeneticAlgorithm(Search):
     Source: the optimizer of the L2L framework (github.com/Meta-optimization/L2L) with the settings of the ant
     colony study. Deviates: equal offspring are mutated in one pass, so a third copy has one chance and not two;
     crossing two equal parents leaves them unchanged and costs no evaluation; the generator is its own. What the
-    other settings do, with sources, stands in `optim.operators`.
+    other settings do, with sources, stands in `optim.operators` and `optim.variation`.
     """
 
     _state = ("population", "fitness", "best", "best_fitness")
@@ -238,8 +257,10 @@ class GeneticAlgorithm(Search):
         self._best_fitness = np.full(1, np.nan)  # NaN = none succeeded yet
 
     def _genomes(self) -> Array:
-        """The individuals without a fitness."""
-        return self._population[np.isnan(self._fitness)]
+        """The individuals without a fitness: the last ones, but for a saved state of an earlier version."""
+        is_asked = np.isnan(self._fitness)
+        first = int(np.argmax(is_asked))
+        return self._population[first:] if is_asked[first:].all() else self._population[is_asked]
 
     def _learn(self, evaluations: Evaluations) -> None:
         """Score the asked individuals and breed the next generation."""

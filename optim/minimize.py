@@ -1,8 +1,8 @@
 """Minimise a function in one call, with any of the optimizers: for those who need no study around it.
 
->>> result = minimize(lambda x: (x[0] - 3) ** 2 + abs(x[1]), [-1.2, 1.0], "pso")
+>>> result = minimize(lambda x: (x[0] - 3) ** 2 + abs(x[1] - 1), [-1.2, 0.5], "pso")
 >>> result.x.round(3).tolist(), round(result.fun, 6), result.nit
-([3.0, 0.0], 0.0, 200)
+([3.0, 1.0], 0.0, 200)
 
 The same in four processes, and on the ranks of mpirun; there `fun` must be a function of a module:
 

@@ -1,4 +1,4 @@
-"""Selection, crossover and mutation of the evolutionary optimizers: pure functions of arrays and a generator."""
+"""Selection in evolutionary optimizers, and what they ask of a population: pure functions of arrays and a generator."""
 
 from collections.abc import Callable
 
@@ -9,6 +9,8 @@ from optim.base import Array
 
 Indices = NDArray[np.intp]
 Rng = np.random.Generator
+
+_N_COMPARED = 16  # genes that tell most rows apart
 
 
 def share(fraction: float, n: int) -> int:
@@ -23,16 +25,23 @@ def best_first(fitness: Array) -> Indices:
 
 def is_collapsed(population: Array) -> bool:
     """Whether all rows of (n, n_params) are equal, so that recombining them gives nothing new."""
-    return bool((population == population[0]).all())
+    ends_are_equal = bool((population[-1] == population[0]).all())  # usually says it all, in one row
+    return ends_are_equal and bool((population == population[0]).all())
 
 
 def is_duplicate(genomes: Array) -> NDArray[np.bool_]:
     """(n,) bool, true for every row of `genomes` (n, n_params) equal to an earlier one."""
-    seen: set[bytes] = set()
-    duplicate = np.empty(len(genomes), dtype=np.bool_)
-    for i, row in enumerate(genomes + 0.0):  # makes the bytes of -0.0 those of 0.0
-        duplicate[i] = row.tobytes() in seen
-        seen.add(row.tobytes())
+    some = genomes[:, :: max(1, genomes.shape[1] // _N_COMPARED)] + 0.0  # makes the bytes of -0.0 those of 0.0
+    rows_of: dict[bytes, list[int]] = {}  # those with the same genes among these
+    for i, row in enumerate(some):
+        rows_of.setdefault(row.tobytes(), []).append(i)
+    duplicate = np.zeros(len(genomes), dtype=np.bool_)
+    for rows in rows_of.values():
+        seen: set[bytes] = set()
+        for i in rows if len(rows) > 1 else ():
+            key = (genomes[i] + 0.0).tobytes()
+            duplicate[i] = key in seen
+            seen.add(key)
     return duplicate
 
 
@@ -129,60 +138,3 @@ def mating_pool(selection: str, fitness: Array, n: int, rng: Rng) -> Indices:
     if not survivors.size:
         return rng.permutation(len(fitness))[:n]
     return survivors[POOLS[selection](fitness[survivors], min(n, len(survivors)), rng)]
-
-
-# Crossover: how much of the second parent is in a child, gene by gene. All have the signature
-# (shape of the parents (n, n_params), alpha, generator) -> (n, n_params) or (n, 1); only "blend" reads alpha.
-
-
-def blend_weights(shape: tuple[int, int], alpha: float, rng: Rng) -> Array:
-    """Uniform in [-alpha, 1 + alpha] for every gene: on the line through both parents, also beyond them.
-
-    Source: Eshelman and Schaffer 1993 (BLX-alpha), doi:10.1016/B978-0-08-094832-4.50018-0.
-    """
-    return (1.0 + 2.0 * alpha) * rng.random(shape) - alpha
-
-
-def uniform_weights(shape: tuple[int, int], alpha: float, rng: Rng) -> Array:
-    """0 or 1 with equal chance for every gene.
-
-    Source: Syswerda 1989, "Uniform crossover in genetic algorithms".
-    """
-    return rng.integers(2, size=shape).astype(np.float64)
-
-
-def one_point_weights(shape: tuple[int, int], alpha: float, rng: Rng) -> Array:
-    """0 up to a cut and 1 behind it; the cut lies between two genes, all places equally likely."""
-    n, n_params = shape
-    cut = rng.integers(1, max(n_params, 2), size=(n, 1))
-    return (np.arange(n_params) >= cut).astype(np.float64)
-
-
-def arithmetic_weights(shape: tuple[int, int], alpha: float, rng: Rng) -> Array:
-    """Uniform in [0, 1], one for all genes of a child: on the segment between its parents."""
-    return rng.random((shape[0], 1))
-
-
-CROSSOVERS: dict[str, Callable[[tuple[int, int], float, Rng], Array]] = {
-    "blend": blend_weights,
-    "uniform": uniform_weights,
-    "one_point": one_point_weights,
-    "arithmetic": arithmetic_weights,
-}
-
-
-def combine(first: Array, second: Array, g: Array) -> Array:
-    """Children (1 - g) x + g y, gene by gene; bit-equal to x where g = 0 or both are equal, and to y where g = 1.
-
-    Parameters
-    ----------
-    first, second : (n, n_params) float64, x and y
-    g : float64, broadcast to them
-    """
-    return np.where(g == 1.0, second, first + g * (second - first))
-
-
-def mutate(scaled: Array, chosen: NDArray[np.bool_], gene_probability: float, sigma: float, rng: Rng) -> Array:
-    """Copy of `scaled` (n, n_params) with Gaussian noise on some genes of the `chosen` (n,) rows; not clipped."""
-    is_hit = chosen[:, None] & (rng.random(scaled.shape) < gene_probability)
-    return np.where(is_hit, scaled + rng.normal(0.0, sigma, scaled.shape), scaled)

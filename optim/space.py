@@ -153,6 +153,18 @@ class ParameterSpace:
         """Block names in genome order."""
         return tuple(self.slices)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether every gene is a "float" with "clip", so that its coordinates are at most stretched."""
+        return not self._genes
+
+    @property
+    def scaled_box(self) -> tuple[Array, Array, NDArray[np.bool_]]:
+        """`low` and `high` in scaled coordinates, and which genes are whole numbers: (n_params,) bool, (0,) if none."""
+        is_whole = np.zeros(self.n_params if "integer" in self._genes else 0, dtype=np.bool_)
+        is_whole[self._genes.get("integer", [])] = True
+        return np.array(self.scale(self.low)), np.array(self.scale(self.high)), is_whole
+
     def named(self, genome: Array) -> dict[str, Any]:
         """Values of a (n_params,) genome by block name: a float or int where the block is one gene, else an array."""
         values: dict[str, Any] = {}

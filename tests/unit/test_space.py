@@ -176,3 +176,24 @@ def test_behind_a_sigmoid_a_search_walks_only_as_far_as_genes_change():
     far = MIXED.confine(np.full((1, 5), 1e6))[0, 4]
     assert 10.0 < far < 11.0
     np.testing.assert_allclose(MIXED.from_unit(np.full((1, 5), far))[0, 4], 2.0, rtol=1e-8)
+
+
+def test_a_space_is_plain_if_no_gene_needs_more_than_its_bounds():
+    assert SPACE.is_plain
+    for block in (
+        Block("a", 1, 1.0, 2.0, kind="log"),
+        Block("a", 1, 1, 2, kind="integer"),
+        Block("a", 1, 1.0, 2.0, bounds="reflect"),
+        Block("a", 1, 1.0, 2.0, bounds="sigmoid"),
+    ):
+        assert not ParameterSpace((Block("w", 2, -1.0, 1.0), block)).is_plain
+
+
+def test_the_scaled_box_is_that_of_the_genes_with_logarithms_where_they_are_searched():
+    low, high, is_whole = SPACE.scaled_box
+    np.testing.assert_array_equal([low, high], [SPACE.low, SPACE.high])
+    assert is_whole.shape == (0,)
+    mixed = ParameterSpace((Block("a", 1, 0.1, 10.0, kind="log"), Block("n", 1, 3, 9, kind="integer")))
+    low, high, is_whole = mixed.scaled_box
+    np.testing.assert_allclose([low, high], [[np.log(0.1), 3.0], [np.log(10.0), 9.0]])
+    np.testing.assert_array_equal(is_whole, [False, True])
