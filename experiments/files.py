@@ -12,7 +12,6 @@ from pathlib import Path
 
 AnyPath = str | os.PathLike[str]
 
-_LONGEST = 20_000  # characters of a text in a table: hundreds of lines of a traceback
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -24,15 +23,8 @@ class DataError(StorageError):
     """A file is damaged, or of a kind or version that cannot be read here."""
 
 
-def storable(text: str) -> str:
-    r"""A text that every file format can hold: NUL and lone surrogates as ``\x00`` and ``\udc80``, no endless ones.
-
-    Of a text that is too long, its begin and its end stay, where a traceback says what was called and what went wrong.
-    """
-    if len(text) > _LONGEST:
-        cut = len(text) - _LONGEST
-        text = f"{text[: _LONGEST // 2]}\n[... {cut:,} characters left out ...]\n{text[-_LONGEST // 2 :]}"
-    return text.replace("\0", r"\x00").encode(errors="backslashreplace").decode()
+class MissingError(DataError):
+    """A file is not there, though another one tells of it."""
 
 
 def write_text(path: AnyPath, text: str) -> None:

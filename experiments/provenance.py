@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import hashlib
 import os
 import platform
@@ -36,10 +37,12 @@ def collect_provenance(seed: int, n_ranks: int, mpi_library: str, commit: str) -
     }
 
 
+@functools.cache
 def git_commit() -> str:
     """Commit of this checkout, with "+changes-" and a hash of them where it differs; "" outside of git.
 
-    Starts a process: call it before MPI is initialised, which forbids that on some networks.
+    That of the first call, since what is loaded does not change. Starts a process: call it before MPI is initialised,
+    which forbids that on some networks.
     """
     root = Path(__file__).resolve().parents[1]
     git = shutil.which("git")

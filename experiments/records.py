@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.files import DataError, StorageError
+from experiments.files import DataError, MissingError, StorageError
 from experiments.storage import (
     SCHEMA,
     Tables,
@@ -130,11 +130,11 @@ class Records:
 
         Raises
         ------
-        DataError : there are later records, or merged ones.
+        MissingError : there are later records, or merged ones.
         """
         found = [path.name for path in (self.results, *self.files()) if path.exists()]
         if set(found) - {self._record(0).name}:
-            raise DataError(
+            raise MissingError(
                 f"{self.path} has records ({found[0]}), but no checkpoint: its checkpoints were removed, and starting "
                 "again would mix two runs. Put them back, or start a new run."
             )
@@ -144,12 +144,13 @@ class Records:
 
         Raises
         ------
-        DataError : one is missing, or a file cannot be read.
+        MissingError : one is missing.
+        DataError : a file cannot be read.
         """
         recorded = set(self.read(["generations"])["generations"].get("generation", np.empty(0)).tolist())
         missing = sorted(set(range(n_generations)) - recorded)
         if missing:
-            raise DataError(
+            raise MissingError(
                 f"{self.path} has no record of generation {missing[0]} ({len(missing)} of {n_generations} missing): "
                 "results.h5 or files of generations/ were removed. Put them back, or start a new run."
             )

@@ -13,8 +13,9 @@ from tqdm import tqdm
 
 from experiments.analysis import plot_fitness
 from experiments.budget import disk_warning, expected_bytes, recording_line
+from experiments.checkpoints import Checkpoint
 from experiments.console import say
-from experiments.files import DataError, free_bytes
+from experiments.files import DataError, MissingError, free_bytes
 from experiments.generation import (
     Generation,
     GenerationFailedError,
@@ -33,6 +34,7 @@ from optim.base import Array
 from optim.evaluators import EvaluationStopped, Evaluator
 from optim.tasks import Task
 
+_PATIENCE = 5.0  # seconds until a file that should be there is missing
 _IN_MANIFEST = ("versions", "python", "commit", "n_ranks")  # of the provenance of a start
 
 
@@ -187,11 +189,10 @@ def _commit(
 
 def _restore(study: Study, optimizer: Optimizer, run: RunFolder) -> Progress:
     """Load the newest whole checkpoint into the optimizer, and say which."""
-    checkpoint, refused = run.checkpoints.newest()
+    checkpoint, refused = _newest_checkpoint(run)
     for reason in refused:
         _warn(reason)
     if checkpoint is None:
-        run.records.check_new()
         return Progress()
     name, manifest, state = checkpoint.path.name, checkpoint.manifest, checkpoint.state
     old = " of schema 1, which is brought to this version" if manifest["schema"] == 1 else ""
@@ -205,10 +206,29 @@ def _restore(study: Study, optimizer: Optimizer, run: RunFolder) -> Progress:
         progress = Progress(**state["progress"])
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{name} does not fit this version: {error}") from None
-    run.records.check(progress.generation)
     run.drop_journals(before=progress.generation)
     say(f"continued with generation {progress.generation} from {name}{old}")
     return progress
+
+
+def _newest_checkpoint(run: RunFolder) -> tuple[Checkpoint | None, list[str]]:
+    """See `Checkpoints.newest`; with all records before it, which another machine that wrote them may show late."""
+    deadline, is_told = time.monotonic() + _PATIENCE, False
+    while True:
+        checkpoint, refused = run.checkpoints.newest()
+        try:
+            if checkpoint is None:
+                run.records.check_new()
+            else:
+                run.records.check(checkpoint.manifest["generation"])
+            return checkpoint, refused
+        except MissingError as error:
+            if time.monotonic() > deadline:
+                raise
+            if not is_told:
+                say(f"waiting up to {_PATIENCE:g} s for what a shared file system may show late: {error}")
+            is_told = True
+            time.sleep(0.1)
 
 
 def _announce(study: Study, optimizer: Optimizer, run: RunFolder, progress: Progress) -> None:

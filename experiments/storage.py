@@ -21,7 +21,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.files import AnyPath, DataError, StorageError, move, storable, temporary_beside, write_bytes
+from experiments.files import AnyPath, DataError, StorageError, move, temporary_beside, write_bytes
+from optim.tasks import readable
 
 SCHEMA = 2  # of records, results and checkpoints; see `experiments.records` and `experiments.checkpoints`
 Tables = Mapping[str, Mapping[str, NDArray[Any]]]
@@ -228,7 +229,7 @@ def append_tables(file: h5py.File, tables: Tables) -> None:
 
 def _storable(values: NDArray[Any]) -> NDArray[Any]:
     """A column as HDF5 takes it: texts may come from any task."""
-    return np.array([storable(text) for text in values], dtype=object) if values.dtype.kind in "UO" else values
+    return np.array([readable(text) for text in values], dtype=object) if values.dtype.kind in "UO" else values
 
 
 def _create_column(group: h5py.Group, column: str, values: NDArray[Any], n_rows: int) -> None:

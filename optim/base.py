@@ -27,8 +27,8 @@ class Evaluations:
 
     Raises
     ------
-    ValueError : if the fitness is not 1-d, the responses are not 2-d with one row per fitness, or the targets are not
-        one finite number per response.
+    ValueError : if the fitness is not 1-d, the responses are not 2-d with one row per fitness, the targets are not
+        one finite number per response, or any of them are complex.
     """
 
     fitness: Array
@@ -36,6 +36,9 @@ class Evaluations:
     targets: Array | None = None
 
     def __post_init__(self) -> None:
+        for name in ("fitness", "responses", "targets"):
+            if np.iscomplexobj(getattr(self, name)):
+                raise ValueError(f"Evaluations.{name} are complex, but must be real numbers. Give e.g. their modulus.")
         fitness = np.array(self.fitness, dtype=np.float64)
         if fitness.ndim != 1:
             raise ValueError(

@@ -251,7 +251,7 @@ class GeneticAlgorithm(Search):
             )
         super().__init__(space, seed)
         self._config = config
-        self._population = np.array(initial, dtype=np.float64)
+        self._population = np.array(initial, dtype=np.float64, order="C")
         self._fitness = np.full(len(initial), np.nan)  # NaN = to be evaluated
         self._best = self._population[:1]  # (1, n_params), the best ever
         self._best_fitness = np.full(1, np.nan)  # NaN = none succeeded yet

@@ -167,16 +167,16 @@ class ParameterSpace:
 
     def named(self, genome: Array) -> dict[str, Any]:
         """Values of a (n_params,) genome by block name: a float or int where the block is one gene, else an array."""
-        values: dict[str, Any] = {}
+        genome, values = self._shaped(genome), dict[str, Any]()
         for block in self.blocks:
-            genes = np.asarray(genome, dtype=np.float64)[self.slices[block.name]]
+            genes = genome[self.slices[block.name]]
             typed = genes.astype(np.int64) if block.kind == "integer" else genes
             values[block.name] = typed[0].item() if block.size == 1 else typed
         return values
 
     def clip(self, genomes: Array) -> Array:
         """(n, n_params) genomes moved to the nearest point of the box; NaN stays NaN, see `check`."""
-        return np.clip(self._rounded(genomes), self.low, self.high)
+        return np.clip(self._rounded(self._shaped(genomes)), self.low, self.high)
 
     def sample(self, rng: np.random.Generator, n: int) -> Array:
         """(n, n_params) genomes, uniform in the scaled coordinates of the box."""
@@ -207,7 +207,7 @@ class ParameterSpace:
 
         Linear in the scaled coordinates, which [-1, 1] spans; behind a "sigmoid" the inverse of tanh.
         """
-        unit = self.scale(genomes) - self.scaled_low
+        unit = self.scale(self._shaped(genomes)) - self.scaled_low
         unit /= self.scaled_high - self.scaled_low
         unit *= 2.0
         unit -= 1.0
@@ -223,7 +223,7 @@ class ParameterSpace:
         ----------
         out : (…, n_params) float64, where to write them; None for a new array
         """
-        unit = np.ascontiguousarray(unit, dtype=np.float64)
+        unit = np.ascontiguousarray(self._shaped(unit))
         genomes = np.empty_like(unit) if out is None else out
         if self._genes.keys() & {"reflect", "sigmoid"}:
             unit = self.confine(unit)
@@ -245,11 +245,12 @@ class ParameterSpace:
         What a search keeps as its position, so that it does not walk away from where its genomes are. Behind a
         "sigmoid" coordinates reach as far as they change a gene, to about 10.7.
         """
+        unit = self._shaped(unit)
         inside = np.clip(unit, -1.0, 1.0)
         for how in ("reflect", "sigmoid"):
             if how in self._genes:
                 genes = self._genes[how]
-                there = np.asarray(unit)[..., genes]
+                there = unit[..., genes]
                 back = 1.0 - np.abs(np.mod(there + 1.0, 4.0) - 2.0)
                 inside[..., genes] = np.clip(there, -_FARTHEST, _FARTHEST) if how == "sigmoid" else back
         return inside
@@ -271,7 +272,7 @@ class ParameterSpace:
                 f"genomes have shape {np.shape(genomes)}, but must be (n, {self.n_params}): rows are individuals. "
                 "Build them with the same ParameterSpace."
             )
-        genomes = np.asarray(genomes)
+        genomes = self._shaped(genomes)
         outside = np.argwhere(~((genomes >= self.low) & (genomes <= self.high)))
         if outside.size:
             row, column = outside[0].tolist()
@@ -286,6 +287,16 @@ class ParameterSpace:
                 f"genomes[{row}, {column}] = {genomes[row, column]} of block {self._block_of(column)!r} is no whole "
                 "number. Apply ParameterSpace.clip."
             )
+
+    def _shaped(self, genomes: Array) -> Array:
+        """Genomes or coordinates as float64; refuses complex ones, and those of another length than a genome."""
+        genomes = np.asarray(genomes)
+        if genomes.dtype.kind not in "fiub" or genomes.shape[-1:] != (self.n_params,):
+            raise ValueError(
+                f"genomes have shape {genomes.shape} and type {genomes.dtype}, but must be (…, {self.n_params}) real "
+                "numbers. Build them with the same ParameterSpace."
+            )
+        return genomes.astype(np.float64, copy=False)
 
     def _rounded(self, genomes: Array) -> Array:
         """Genomes with whole numbers where the kind is "integer"; the argument itself if there is no such gene."""

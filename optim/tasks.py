@@ -26,7 +26,8 @@ TaskFunction = Callable[[Task, Array], Array]
 # Builds that function in every process that works, from plain settings.
 MakeTask = Callable[[Any], TaskFunction]
 
-_LONGEST_ERROR = 20_000  # characters
+# Characters of a text that is stored: hundreds of lines of a traceback, and room to say how much is left out.
+_KEPT, _ROOM = 20_000, 100
 
 # Why a task failed: it raised, gave values that are not finite, took too long, or took its process down.
 Reason = Literal["", "exception", "not finite", "timeout", "crash"]
@@ -58,13 +59,17 @@ def run_task(function: TaskFunction, task: Task, genome: Array) -> TaskResult:
     return TaskResult(task, values, seconds)
 
 
-def readable(error: str) -> str:
-    """A traceback that any file can hold: no NUL, no half characters, and of a huge one the beginning and the end."""
-    text = error.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-    if len(text) <= _LONGEST_ERROR:
+def readable(text: str) -> str:
+    r"""A text that any file can hold: NUL and half characters as ``\x00`` and ``\udc80``, no endless ones.
+
+    Of a text that is too long, its begin and its end stay, where a traceback says what was called and what went wrong.
+    Done twice, it changes nothing more.
+    """
+    text = text.replace("\0", r"\x00").encode(errors="backslashreplace").decode()
+    if len(text) <= _KEPT + _ROOM:
         return text
-    half = _LONGEST_ERROR // 2
-    return f"{text[:half]}\n… {len(text) - 2 * half} characters left out …\n{text[-half:]}"
+    cut = f"\n[... {len(text) - _KEPT:,} characters left out ...]\n"
+    return f"{text[: _KEPT // 2]}{cut}{text[-_KEPT // 2 :]}"
 
 
 def _checked(values: Any) -> Array:
@@ -78,10 +83,26 @@ def _checked(values: Any) -> Array:
 
 
 def tasks_of(generation: int, genomes: Array, n_episodes: int) -> list[tuple[Task, Array]]:
-    """Every (individual, episode) of a generation with its genome, ordered by individual, then episode."""
+    """Every (individual, episode) of a generation with its genome, ordered by individual, then episode.
+
+    Parameters
+    ----------
+    genomes : (n_individuals, n_params) of real numbers in any layout; every task gets a contiguous float64 row, since
+        sums over other ones may round differently
+
+    Raises
+    ------
+    ValueError : if `genomes` have another shape or type.
+    """
+    rows = np.asarray(genomes)
+    if rows.ndim != 2 or rows.dtype.kind not in "fiub":
+        raise ValueError(
+            f"genomes have shape {rows.shape} and type {rows.dtype}, but must be (n, n_params) real numbers: "
+            "rows are individuals. Give a single one as genome[None]."
+        )
     return [
         (Task(generation, individual, episode), genome)
-        for individual, genome in enumerate(genomes)
+        for individual, genome in enumerate(np.ascontiguousarray(rows, dtype=np.float64))
         for episode in range(n_episodes)
     ]
 

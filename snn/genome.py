@@ -70,9 +70,12 @@ def decode(genome: FloatArray, config: AntBrainConfig) -> tuple[FloatArray, Floa
 
     Raises
     ------
-    ValueError : wrong length, a gene that is not finite, or a delay gene outside its bounds.
+    ValueError : wrong length, genes that are no real or no finite numbers, or a delay gene outside its bounds.
     """
-    genome = np.asarray(genome, dtype=np.float64)
+    genome = np.asarray(genome)
+    if genome.dtype.kind not in "fiub":
+        raise ValueError(f"genome has the type {genome.dtype}: genes must be real numbers. Give float64.")
+    genome = genome.astype(np.float64, copy=False)
     size = n_synapses(config)
     if genome.shape != (2 * size,):
         raise ValueError(

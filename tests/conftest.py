@@ -17,6 +17,14 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("STIGMERGY_DATA", ROOT.parent / "shared" / "data"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk():
+    """Nothing that is written in this process need survive a power cut; those who test what is synced see to it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def published_ants() -> Path:
     """Folder of the published genomes and recordings."""

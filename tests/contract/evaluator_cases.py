@@ -1,6 +1,6 @@
-"""One script for every evaluator: what it does in each situation, as lines that can be compared.
+"""One script for every evaluator: what it does in some situations, one after the other, as lines that can be compared.
 
-python evaluator_cases.py SITUATION KIND N     KIND serial, pool or mpi; N child processes of a pool
+python evaluator_cases.py KIND N SITUATION...     KIND serial, pool or mpi; N child processes of a pool
 """
 
 import ctypes
@@ -15,21 +15,29 @@ from optim.evaluators import EvaluationStopped, Limits, SerialEvaluator, pool_ev
 from optim.mpi import launch
 from optim.tasks import Task, TaskResult
 
+BEGIN = "--- "
+COSTLY = ("segfault", "exits", "hangs", "hangs in c")  # a child is started anew for every task that fails
 GENOMES = np.arange(14.0).reshape(7, 2)
 
 
+NOW = Path("situation")  # file that says what happens now: one evaluator goes through many situations
+
+
 def make_task(settings):
-    """The task function of all situations; what happens is chosen by the settings and by the individual."""
-    marks = Path(settings["marks"])
-    if settings["situation"] == "broken":
+    """The task function of all situations; what happens is chosen by the situation and by the individual."""
+    folder = Path(settings["folder"])
+    if settings["is_broken"]:
         raise RuntimeError("no task function today")
 
     def task(identity, genome):
-        name = settings["situation"]
+        name = (folder / NOW).read_text()
+        marks = folder / name
         with (marks / f"{identity.generation}-{identity.individual}-{identity.episode}").open("a") as file:
             file.write("x")
         if name == "uneven":
             time.sleep(0.01 * (identity.individual % 3))
+        if identity.individual == 3 and name in VALUES:
+            return VALUES[name]
         if identity.individual == 3:
             misbehave(name, marks / "was here")
         if name == "lengths" and identity.individual == 5:
@@ -71,11 +79,6 @@ VALUES = {
 }
 
 
-def make_value_task(settings):
-    """Returns something else than numbers for individual 3."""
-    return lambda identity, genome: VALUES[settings["situation"]] if identity.individual == 3 else genome
-
-
 def describe(result):
     """A result without what depends on time."""
     last = result.error.splitlines()[-1] if result.reason == "exception" else result.error.split("\n")[0]
@@ -85,6 +88,16 @@ def describe(result):
 
 def run(situation, evaluator):
     """The lines of a situation."""
+    NOW.write_text(situation)
+    Path(situation).mkdir()
+    try:
+        return run_here(situation, evaluator)
+    except ValueError as error:
+        return [f"refused: {error}"]
+
+
+def run_here(situation, evaluator):
+    """The lines of a situation that has been prepared."""
     if situation == "known":
         known = {Task(0, i, e): TaskResult(Task(0, i, e), np.arange(4.0), 0.0) for i in (0, 3) for e in (0, 1)}
         started, arrived = [], []
@@ -109,34 +122,32 @@ def run(situation, evaluator):
         evaluator.evaluate(0, GENOMES, 3, on_start=started.append, on_result=lambda r: arrived.append(r.task))
         return [f"{sorted(started) == sorted(arrived) == sorted(set(started))} {len(started)}"]
     lines = []
-    for generation in range(2):
+    for generation in range(1 if situation in COSTLY else 2):
         lines += map(describe, evaluator.evaluate(generation, GENOMES, 2))
     return lines
 
 
 def main():
-    """One situation with one evaluator."""
-    situation, kind, n = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    settings = {"situation": situation, "marks": str(Path.cwd())}
-    make = make_value_task if situation in VALUES else make_task
-    limits = Limits(timeout_s=0.5 if "hangs" in situation else 0.0, retries=0 if "hangs" in situation else 1)
+    """Some situations with one evaluator; each begins with a line of its own."""
+    kind, n, situations = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
+    settings = {"is_broken": "broken" in situations, "folder": str(Path.cwd())}
+    is_limited = any("hangs" in situation for situation in situations)
+    limits = Limits(timeout_s=0.5 if is_limited else 0.0, retries=0 if is_limited else 1)
 
     def with_evaluator(make_evaluator=None):
         if kind == "serial":
-            evaluator = SerialEvaluator(make(settings), limits.retries)
+            evaluator = SerialEvaluator(make_task(settings), limits.retries)
         elif kind == "pool":
-            evaluator = pool_evaluator(make, settings, n, limits)
+            evaluator = pool_evaluator(make_task, settings, n, limits)
         else:
             evaluator = make_evaluator(settings, limits)
-        try:
-            lines = run(situation, evaluator)
-        except ValueError as error:
-            lines = [f"refused: {error}"]
-        sys.stdout.write("\n".join([*lines, ""]))
+        for situation in situations:
+            sys.stdout.write("\n".join([f"{BEGIN}{situation}", *run(situation, evaluator), ""]))
+            sys.stdout.flush()
         return 7
 
     if kind == "mpi":
-        return launch(with_evaluator, make)
+        return launch(with_evaluator, make_task)
     return with_evaluator()
 
 

@@ -1,7 +1,9 @@
-"""Damaged and foreign files, and kills at every point where something is committed: F03, F19 to F22."""
+"""Damaged and foreign files, and kills wherever something is committed: F03, F19 to F22; files shown late: F45."""
 
 import contextlib
 import shutil
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -148,7 +150,8 @@ def test_f22_a_run_of_a_newer_schema_is_refused_with_both_versions(run, monkeypa
 
 
 @pytest.mark.parametrize("is_merged", [True, False])
-def test_f19_a_run_whose_checkpoints_are_gone_is_not_mixed_with_another(run, capsys, is_merged):
+def test_f19_a_run_whose_checkpoints_are_gone_is_not_mixed_with_another(run, monkeypatch, capsys, is_merged):
+    monkeypatch.setattr("experiments.run._PATIENCE", 0.0)
     if not is_merged:
         for number in range(2):
             shutil.copy(run / "results.h5", run / "generations" / f"gen_{number:06d}.h5")
@@ -165,3 +168,53 @@ def test_f19_a_run_whose_checkpoints_are_gone_is_not_mixed_with_another(run, cap
     assert {name: content for name, content in tree(run).items() if name != ".lock"} == (
         {name: content for name, content in before.items() if name != ".lock"}
     )
+
+
+@pytest.fixture
+def hide(tmp_path):
+    """Function that takes files of a run away, and brings them back after some seconds."""
+    timers = []
+
+    def hidden(run, pattern, seconds):
+        store = tmp_path / "hidden"
+        store.mkdir()
+        paths = sorted(run.glob(pattern))
+        assert paths
+        for path in paths:
+            path.rename(store / path.name)
+
+        def show():
+            for path in paths:
+                (store / path.name).rename(path)
+
+        timers.append(threading.Timer(seconds, show))
+        timers[-1].start()
+
+    yield hidden
+    for timer in timers:
+        timer.cancel()
+        timer.join()
+
+
+@pytest.mark.parametrize("pattern", ["results.h5", "generations/gen_000001.h5", "checkpoints/gen_*.h5"])
+def test_f45_files_that_another_machine_shows_late_are_waited_for(tmp_path, monkeypatch, whole, hide, capsys, pattern):
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        if pattern.startswith("generations"):
+            patch.setattr("experiments.records.Records.merge", lambda records: 0)  # as if killed before the end
+        assert run_toy(run) == 0
+    hide(run, pattern, 0.5)
+    assert run_toy(run, generations=5) == 0
+    assert capsys.readouterr().out.count("waiting up to 5 s for what a shared file system may show late") == 1
+    assert_same_run(run, whole(generations=5))
+
+
+def test_f45_files_that_never_come_are_missing_after_the_limit_and_nothing_is_computed(run, monkeypatch, capsys):
+    monkeypatch.setattr("experiments.run._PATIENCE", 0.3)
+    (run / "results.h5").unlink()
+    function, seen = counting()
+    begin = time.monotonic()
+    assert run_toy(run, function, generations=5) == 65
+    assert 0.3 < time.monotonic() - begin < 2.0
+    assert "no record of generation 0 (3 of 3 missing)" in capsys.readouterr().err
+    assert seen == []

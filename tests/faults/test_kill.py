@@ -64,6 +64,27 @@ def kill_job_after(job, seconds, rng):
         os.kill(rng.choice(ranks), signal.SIGKILL)
 
 
+@pytest.mark.parametrize(
+    ("n_ranks", "rank"), [(2, 0), *(pytest.param(*case, marks=pytest.mark.slow) for case in [(2, 1), (3, 0), (3, 2)])]
+)
+def test_f01_f02_whichever_rank_is_killed_all_end_and_another_job_goes_on_to_the_same_result(
+    tmp_path, monkeypatch, n_ranks, rank
+):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    run = tmp_path / "killed"
+    job = Job(tmp_path, n_ranks, [JOB, str(run)])
+    job.wait_for(run / "checkpoints", "gen_000003-*.h5")
+    os.kill(job.process_of(rank), signal.SIGKILL)
+    code, _, _ = job.wait(timeout=5)
+    assert code != 0
+    job.wait_for_no_process()
+    assert 3 <= next_generation(run) < 12
+    code, out, error = Job(tmp_path, n_ranks, [JOB, str(run)]).wait()
+    assert (code, error) == (0, ""), out
+    assert run_toy(tmp_path / "whole", generations=12) == 0
+    assert_equal_runs(tmp_path / "whole", run)
+
+
 @pytest.mark.slow
 def test_f24_a_run_on_64_ranks_killed_and_resumed_on_three_equals_a_serial_one():
     script = str(ROOT / "tests" / "faults" / "kill_and_resume.py")

@@ -15,6 +15,7 @@ from experiments.run_folder import RunFolder
 from tests.conftest import ROOT
 
 MPIRUN = Path(sys.executable).parent / "mpirun"
+WITHOUT = ROOT / "tests" / "mpi" / "without"  # packages that jobs do not find
 ANTS = str(ROOT / "experiments" / "ants.py")
 # Half a second per generation on two cores: long enough to be interrupted, short enough to repeat.
 SMALL = ["--population", "6", "--env.n_ticks", "60", "--generations", "5", "--brain.n_hidden", "10"]
@@ -29,7 +30,7 @@ def pytest_collection_modifyitems(items):
 
 
 class Job:
-    """A started job with all its ranks in one process group."""
+    """A started job with all its ranks in one process group; it draws no figures."""
 
     def __init__(self, folder, n_ranks, arguments, env=None, launcher=None):
         self.folder = folder
@@ -37,6 +38,8 @@ class Job:
             launcher = [str(MPIRUN), "-n", str(n_ranks)] if n_ranks else []
         # No coverage of a launcher that started pytest itself.
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PMI_", "OMPI_", "MPI_"))}
+        paths = [str(WITHOUT), *filter(None, [inherited.get("PYTHONPATH")])]
+        inherited["PYTHONPATH"] = os.pathsep.join(paths)
         self.process = subprocess.Popen(
             [*launcher, sys.executable, *arguments],
             cwd=folder,
@@ -66,6 +69,14 @@ class Job:
     def ranks(self):
         """Process ids of the Python ranks: launchers put them in sessions of their own."""
         return [pid for pid, command in self.processes() if b"multiprocessing" not in command]
+
+    def process_of(self, rank):
+        """Process id of a rank."""
+        for pid in self.ranks():
+            with contextlib.suppress(OSError):
+                if f"PMI_RANK={rank}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+                    return pid
+        return pytest.fail(f"rank {rank} has no process: {self.processes()}")
 
     def children(self):
         """Process ids of what ranks have started: children that work, and the servers that fork them."""

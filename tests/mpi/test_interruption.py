@@ -31,6 +31,7 @@ def test_a_run_killed_with_signal_9_resumes_to_the_same_result(start, tmp_path, 
     assert_equal_runs(whole, run)
 
 
+@pytest.mark.slow  # tests/faults/test_kill.py kills one rank of a study that takes less time
 def test_a_job_whose_rank_is_killed_ends_and_resumes(start, tmp_path, whole):
     run = tmp_path / "runs" / "killed"
     job = start(3, ANTS, *SMALL, "--name", "killed")

@@ -10,6 +10,7 @@ import pytest
 
 from envs.presets import make_config
 from experiments import process
+from experiments.analysis import plot_fitness
 from experiments.ants import main
 from experiments.colony import colony_responses, make_optimizer
 from experiments.run_folder import RunFolder
@@ -22,7 +23,8 @@ TINY = ["--population", "4", "--env.n_ticks", "12", "--env.n_ants", "2", "--brai
 
 @pytest.fixture(autouse=True)
 def _in_empty_folder(tmp_path, monkeypatch):
-    """Work in an empty folder; give the signal handlers and the stop flag back afterwards."""
+    """Work in an empty folder, without figures; give the signal handlers and the stop flag back afterwards."""
+    monkeypatch.setattr("experiments.run.plot_fitness", lambda *_: True)  # it takes longer than the runs
     handlers = {number: signal.getsignal(number) for number in process._SIGNALS}
     monkeypatch.setattr(process, "_is_stop_requested", False)
     monkeypatch.chdir(tmp_path)
@@ -44,7 +46,8 @@ def assert_equal_results(first, second):
 
 
 @pytest.mark.parametrize("optimizer", ["ga", "es", "enkf"])
-def test_a_run_leaves_everything_it_promises(optimizer, tmp_path, capsys):
+def test_a_run_leaves_everything_it_promises(optimizer, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("experiments.run.plot_fitness", plot_fitness)
     arguments = ["--optimizer", optimizer, "--generations", "3", "--episodes", "2", "--name", "a", "--record-spikes"]
     assert main([*TINY, *arguments]) == process.EXIT_DONE
     run = tmp_path / "runs" / "a"
@@ -277,7 +280,8 @@ def test_a_resumed_run_remembers_its_new_length():
 
 
 @pytest.mark.parametrize("damage", ["remove", "cut"])
-def test_a_run_whose_results_are_gone_is_refused_before_anything_runs(capsys, damage):
+def test_a_run_whose_results_are_gone_is_refused_before_anything_runs(monkeypatch, capsys, damage):
+    monkeypatch.setattr("experiments.run._PATIENCE", 0.0)
     main([*TINY, "--generations", "2", "--name", "a"])
     file = _path("a") / "results.h5"
     if damage == "remove":

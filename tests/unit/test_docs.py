@@ -37,3 +37,11 @@ def test_every_link_and_picture_of_a_page_exists(page):
     links = re.findall(r"\]\(([^)#\s]+)|src=\"([^\"]+)\"", page.read_text())
     paths = [a or b for a, b in links if not (a or b).startswith("http")]
     assert [path for path in paths if not (page.parent / path).exists()] == []
+
+
+def test_every_fault_has_a_row_that_names_its_test_or_the_reason_why_there_is_none():
+    tested, untested = (ROOT / "docs" / "faults.md").read_text().split("## Not tested")
+    rows = {True: re.findall(r"^\| (F\d.*?) \|.*\]\(\.\./tests/.*\|$", tested, re.MULTILINE)}
+    rows[False] = re.findall(r"^\| (F\d.*?) \|.*\|.{20,}\|$", untested, re.MULTILINE)
+    found = {label for labels in (*rows[True], *rows[False]) for label in labels.split(", ")}
+    assert found == {f"F{number:02d}" for number in range(1, 49)}

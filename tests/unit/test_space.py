@@ -197,3 +197,17 @@ def test_the_scaled_box_is_that_of_the_genes_with_logarithms_where_they_are_sear
     low, high, is_whole = mixed.scaled_box
     np.testing.assert_allclose([low, high], [[np.log(0.1), 3.0], [np.log(10.0), 9.0]])
     np.testing.assert_array_equal(is_whole, [False, True])
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((3, 1)), np.zeros((2, 12)), np.zeros(3), np.zeros((2, 6)) * 1j, 0.0])
+@pytest.mark.parametrize("method", ["clip", "to_unit", "from_unit", "confine", "named", "unscale"])
+def test_rows_of_another_length_or_of_complex_numbers_are_never_stretched_to_fit(method, wrong):
+    space = ParameterSpace((Block("x", 4, -1.0, 1.0), Block("y", 2, 0.0, 1.0, bounds="reflect")))
+    with pytest.raises(ValueError, match=r"must be \(…, 6\) real numbers"):
+        getattr(space, method)(wrong)
+
+
+def test_reflection_of_float32_coordinates_is_that_of_their_float64_values():
+    space = ParameterSpace((Block("x", 3, -1.0, 1.0, bounds="reflect"),))
+    unit = np.float32([[1.3, -2.7, 0.1]])
+    np.testing.assert_array_equal(space.confine(unit), space.confine(unit.astype(np.float64)))
