@@ -16,7 +16,7 @@ from tests.unit.idx_cases import IMAGES, LABELS, header, idx, put, small_mnist
 
 _LITTLE = 8 * 2**20  # bytes of memory that may be used to find out that a file is bad
 WHOLE = idx(IMAGES)
-PACKED = gzip.compress(WHOLE)
+PACKED = gzip.compress(WHOLE, mtime=0)
 
 
 @contextlib.contextmanager

@@ -76,6 +76,7 @@ def test_a_damaged_file_is_refused_and_with_force_replaced(server, mnist, fetch,
         (gzip.compress(idx(IMAGES))[:-4], "a-x.gz is damaged: expected a whole gzip file"),
         (b"<html>Sign in</html>", "a-x.gz is no IDX file"),
     ],
+    ids=["another file", "cut", "a page"],
 )
 def test_a_wrong_file_gets_no_name_and_leaves_nothing(server, mnist, fetch, tmp_path, content, message):
     server.answers["a-x.gz"] = content
