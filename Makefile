@@ -7,7 +7,7 @@ RANKS ?= 2
 MPIRUN = $(shell test -x $(BIN)/mpirun && echo $(BIN)/mpirun -n $(RANKS))
 
 .DEFAULT_GOAL := help
-.PHONY: help ants test test-slow test-nojit test-openmpi check format bench image clean
+.PHONY: help ants test test-faults test-slow test-nojit test-openmpi check format bench image clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -15,8 +15,11 @@ help:  ## this list
 ants: $(VENV)/ants.stamp  ## evolve spiking ants for about two minutes
 	$(MPIRUN) $(BIN)/python experiments/ants.py --config experiments/configs/quick.toml
 
-test: $(VENV)/dev.stamp  ## the fast tests, about three minutes on two cores
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+test: $(VENV)/dev.stamp  ## the fast tests, two to three minutes on two cores
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/faults
+
+test-faults: $(VENV)/dev.stamp  ## kills, hangs, full disks, damaged and hostile files: one minute
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/faults
 
 test-slow: $(VENV)/dev.stamp  ## all published recordings and 100-seed benchmarks, about ten minutes
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m slow
