@@ -13,7 +13,7 @@ from optim.enkf_config import EnKFConfig
 from optim.ensemble import ALL, add_noise, effective_rank, in_row_blocks, nesterov, redraw, spread_of
 from optim.kalman import Form, Prior, update, update_published
 from optim.localisation import Group, Localisation, make_groups, update_corrected
-from optim.misfit import cross_entropy_misfit, misfit_step, squared_misfit
+from optim.misfit import cross_entropy_misfit, misfit_step, softmax, squared_misfit, whitened_logits
 from optim.search import Search
 from optim.space import ParameterSpace
 
@@ -31,6 +31,7 @@ class _Innovation(NamedTuple):
     e: Array  # (J, d), residuals in units of the noise
     misfit: float  # see `EnsembleKalmanFilter.diagnostics`
     step: float  # dt
+    probabilities: Array | None = None  # (n_items, K), of the mean logits, for loss="categorical"; then `e` is (1, d)
 
 
 class EnsembleKalmanFilter(Search):
@@ -89,6 +90,8 @@ class EnsembleKalmanFilter(Search):
             raise ValueError(
                 f"noise_variance={noise_variance} must be > 0. Give e.g. 1e-6 for responses without noise."
             )
+        if config.loss == "categorical" and noise_variance is not None:
+            raise ValueError("noise_variance is given, but loss='categorical' has the noise of labels. Leave it out.")
         self._groups: tuple[Group, ...] = ()
         if localisation is not None:
             n_columns = config.block_length or (0 if self._targets is None else len(self._targets))
@@ -181,7 +184,7 @@ class EnsembleKalmanFilter(Search):
             raise ValueError(
                 f"noise_variance has {len(self._noise_variance)} numbers for items of {length} responses. Give as many."
             )
-        if self._config.loss == "cross_entropy":
+        if self._config.loss != "squared":
             sums = targets.reshape(-1, length).sum(axis=1)
             if length < 2 or (targets < 0.0).any() or not np.allclose(sums, 1.0):
                 raise ValueError(
@@ -212,9 +215,13 @@ class EnsembleKalmanFilter(Search):
         length = config.block_length or d
         variances = config.gamma * np.resize(self._noise_variance, d)
         with np.errstate(over="ignore", invalid="ignore"):  # told below, as an error
-            if config.loss == "cross_entropy":
+            probabilities = None
+            if config.loss != "squared":
                 residuals, misfits = cross_entropy_misfit(responses, targets, length)
                 misfit = float(misfits.mean()) * length / d
+                if config.loss == "categorical":
+                    probabilities = softmax(responses.mean(axis=0).reshape(-1, length))
+                    residuals = targets[None] - probabilities.ravel()
             else:
                 residuals, misfits = squared_misfit(responses, targets, variances)
                 misfit = float(misfits.mean()) * 2.0 / d
@@ -231,18 +238,16 @@ class EnsembleKalmanFilter(Search):
                 f"as {np.abs(responses).max():.3g}. Scale responses and targets to about 1, or report such members "
                 "as failed."
             )
-        return _Innovation(s, e, misfit, step)
+        return _Innovation(s, e, misfit, step, probabilities)
 
     def _update(self, members: Array, innovation: _Innovation) -> None:
         """Kalman update of the members, in place, group by group."""
-        config, (s, e, _, step) = self._config, innovation
+        config, length = self._config, self._config.block_length or innovation.s.shape[1]
         if config.variant == "perturbed":
-            e = e + self._rng.standard_normal(e.shape)
-        length = config.block_length or s.shape[1]
-        prior = Prior(self._prior_mean, config.prior_sd**2 / step) if config.prior_sd < np.inf else None
+            innovation = innovation._replace(e=innovation.e + self._rng.standard_normal(innovation.e.shape))
+        prior = Prior(self._prior_mean, config.prior_sd**2 / innovation.step) if config.prior_sd < np.inf else None
         for genes, columns in self._groups or (Group(ALL, np.arange(length)),):
-            items = (columns + np.arange(0, s.shape[1], length)[:, None]).ravel()
-            ours = s[:, items], e[:, items]
+            ours = _of_columns(innovation, columns, length)
             if config.variant == "published":
                 update_published(members, *ours, len(columns), genes=genes)
             elif config.significance > 0.0 or config.shrinkage > 0.0:
@@ -291,6 +296,16 @@ class EnsembleKalmanFilter(Search):
             self._theta, ahead = 1.0, unit
         self._previous = unit
         return in_row_blocks(self._space.confine, ahead, out=ahead)
+
+
+def _of_columns(innovation: _Innovation, columns: NDArray[np.intp], length: int) -> tuple[Array, Array]:
+    """Deviations and residuals (J, d) of some responses of every item, in units of the noise."""
+    s, e, probabilities = innovation.s, innovation.e, innovation.probabilities
+    if probabilities is None:
+        items = (columns + np.arange(0, s.shape[1], length)[:, None]).ravel()
+        return s[:, items], e[:, items]
+    s, of_mean = whitened_logits(s.reshape(len(s), -1, length), e.reshape(-1, length), probabilities, columns)
+    return s, of_mean - s  # linear, as the likelihood is quadratic now
 
 
 def _finite_vector(name: str, values: object) -> Array:

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import numpy as np
 
 Variant = Literal["joint", "perturbed", "denkf", "sqrt", "published"]
-Loss = Literal["squared", "cross_entropy"]
+Loss = Literal["squared", "cross_entropy", "categorical"]
 Step = Literal["fixed", "misfit"]
 
 
@@ -20,9 +20,10 @@ class EnKFConfig:
     """
 
     variant: Variant = "joint"  # form of the update, see docs/enkf.md
-    loss: Loss = "squared"  # "cross_entropy": responses are logits, targets the probabilities of their softmax
+    loss: Loss = "squared"  # others: responses are logits, targets the probabilities of their softmax, see docs/enkf.md
     block_length: int = 0  # responses per item, e.g. classes per image, >= 0; 0: all responses are one item
-    gamma: float = 0.1  # variance of the noise assumed on the targets, in squared units of the responses, > 0
+    gamma: float = 0.1  # variance of the noise assumed on the targets, in squared units of the responses, > 0;
+    # with loss="categorical" an item counts 1 / gamma times
     step: Step = "fixed"  # "fixed": gamma as it is; "misfit": gamma / dt with dt from the data misfit of the ensemble
     min_step: float = 1e-8  # bounds of dt where it comes from the misfit, 0 < min_step <= max_step
     max_step: float = 1e8
@@ -91,8 +92,14 @@ class EnKFConfig:
                 "it splits the residual into mean and deviation, which needs a residual linear in the responses",
             ),
             (
-                self.loss == "cross_entropy" and self.step == "misfit",
-                "loss='cross_entropy'",
+                self.loss == "categorical" and self.variant in ("perturbed", "published"),
+                "loss='categorical'",
+                f"variant={self.variant!r}",
+                "labels have no noise to draw, and the published filter weighs all responses alike",
+            ),
+            (
+                self.loss != "squared" and self.step == "misfit",
+                f"loss={self.loss!r}",
                 "step='misfit'",
                 "the step is derived for squared errors",
             ),

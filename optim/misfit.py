@@ -1,8 +1,15 @@
 """How far the responses of an ensemble are from their targets: residuals, losses, and the step they allow; pure."""
 
+from typing import TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
 
 from optim.base import Array
+
+Columns: TypeAlias = NDArray[np.intp]
+
+_NO_CHANCE = 1e-12  # a probability below counts as this one
 
 
 def softmax(logits: Array) -> Array:
@@ -54,6 +61,45 @@ def cross_entropy_misfit(logits: Array, targets: Array, block_length: int) -> tu
     log_sum = np.log(np.exp(shifted).sum(axis=2))
     misfits = (log_sum * y.sum(axis=1) - (shifted * y).sum(axis=2)).sum(axis=1)
     return (y - softmax(z)).reshape(logits.shape), misfits
+
+
+def whitened_logits(deviations: Array, residuals: Array, probabilities: Array, columns: Columns) -> tuple[Array, Array]:
+    """What labelled items tell about some of their logits, in the form of responses with noise of variance 1.
+
+    Near the mean logits z, the log likelihood of the label y is (y - p)^T x - x^T H x / 2 for logits z + x, with
+    p = softmax(z) and H = diag(p) - p p^T. With s the deviations and r = y - p, the results have
+    s~ s~^T = s H s^T and s~ e~ = s r: they are responses of the same likelihood. The logits that are not among the
+    columns are taken not to vary.
+
+    Parameters
+    ----------
+    deviations : (J, n, K) float64, s, of the logits of n items from their mean
+    residuals : (n, K) float64, r, each summing to 0
+    probabilities : (n, K) float64, p
+    columns : (m,) int64, classes
+
+    Returns
+    -------
+    deviations : (J, n (m + 1)) float64, s~; (J, n) for one class, (J, n K) for all
+    residuals : (n (m + 1),) float64, e~: Pearson's residuals
+
+    Source: McCullagh and Nelder 1989, "Generalized linear models" (information and Pearson residuals of a multinomial);
+    own in the place of the observation of a Kalman update, as an iterated extended filter would have it at its mean.
+    """
+    n_members, _, n_classes = deviations.shape
+    s, r, p = deviations[:, :, columns], residuals[:, columns], np.maximum(probabilities[:, columns], _NO_CHANCE)
+    if len(columns) == 1:
+        root = np.sqrt(p * np.maximum(1.0 - p, _NO_CHANCE))
+        return (s * root).reshape(n_members, -1), (r / root).ravel()
+    mean, root = np.einsum("jnk,nk->jn", s, p)[:, :, None], np.sqrt(p)
+    s, e = root * (s - mean), r / root
+    if len(columns) < n_classes:  # all other classes as one
+        rest = np.sqrt(np.maximum(1.0 - p.sum(axis=1, keepdims=True), _NO_CHANCE))
+        s, e = (
+            np.concatenate([s, -rest * mean], axis=2),
+            np.concatenate([e, -r.sum(axis=1, keepdims=True) / rest], axis=1),
+        )
+    return s.reshape(n_members, -1), e.ravel()
 
 
 def misfit_step(misfits: Array, n_responses: int) -> float:

@@ -47,6 +47,13 @@ VARIANTS = {
     "localised, cross entropy, inflation, 256 images": {
         "is_localised": True, "output": "linear", "loss": "cross_entropy", "inflation": 0.0005, "n_images": 256,
     },
+    "localised, categorical, sqrt": {
+        "is_localised": True, "output": "linear", "loss": "categorical", "variant": "sqrt", "gamma": 0.1,
+    },
+    "localised, categorical, sqrt, inflation, 256 images": {
+        "is_localised": True, "output": "linear", "loss": "categorical", "variant": "sqrt", "gamma": 0.05,
+        "inflation": 0.0005, "n_images": 256,
+    },
 }  # fmt: skip
 
 

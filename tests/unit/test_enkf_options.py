@@ -36,6 +36,40 @@ def test_a_cross_entropy_teaches_a_readout_more_than_squared_errors(images):
     assert mean_accuracy(images, loss="cross_entropy", is_localised=True) > 93.8
 
 
+def test_the_curvature_of_the_likelihood_teaches_a_readout_most(images):
+    """Frozen from 96.4 %, localised, against 94.9 % without it."""
+    assert mean_accuracy(images, loss="categorical", variant="sqrt", is_localised=True) > 95.7
+
+
+@pytest.mark.parametrize("variant", ["joint", "denkf", "sqrt"])
+@pytest.mark.parametrize("gamma", [1.0, 0.5])
+def test_labels_move_the_ensemble_to_the_posterior_of_their_quadratic_likelihood(variant, gamma):
+    """Linear logits, as many classes as the softmax has: one Newton step from the Gaussian of the ensemble."""
+    rng = np.random.default_rng(1)
+    ensemble = rng.standard_normal((40, 5))
+    inputs, labels = rng.standard_normal((8, 3, 5)), np.eye(3)[rng.integers(3, size=8)]
+    config = EnKFConfig(loss="categorical", variant=variant, gamma=gamma, block_length=3)
+    kalman = EnsembleKalmanFilter(space(5), config, initial=ensemble, seed=1)
+    logits = np.einsum("nkp,jp->jnk", inputs, kalman.ask())
+    kalman.tell(kalman.ask(), Evaluations(np.zeros(40), logits.reshape(40, -1), labels.ravel()))
+
+    mean, prior = ensemble.mean(axis=0), np.linalg.inv(np.cov(ensemble.T, bias=True))
+    p = np.exp(inputs @ mean)
+    p /= p.sum(axis=1, keepdims=True)
+    information = sum(x.T @ (np.diag(q) - np.outer(q, q)) @ x for x, q in zip(inputs, p, strict=True)) / gamma
+    score = np.einsum("nkp,nk->p", inputs, labels - p) / gamma
+    posterior = np.linalg.inv(prior + information)
+    np.testing.assert_allclose(kalman.mean, mean + posterior @ score, atol=1e-9)
+    if variant == "sqrt":
+        np.testing.assert_allclose(np.cov(kalman.ask().T, bias=True), posterior, atol=1e-9)
+
+
+def test_the_noise_of_labels_cannot_be_given_another_variance():
+    config = EnKFConfig(loss="categorical", block_length=2)
+    with pytest.raises(ValueError, match="noise_variance is given"):
+        EnsembleKalmanFilter(space(2), config, initial=np.eye(2), noise_variance=np.ones(2), seed=1)
+
+
 @pytest.mark.parametrize(
     "settings", [{"step": "misfit"}, {"variant": "denkf"}, {"variant": "sqrt"}, {"variant": "perturbed"}]
 )
