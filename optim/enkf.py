@@ -227,7 +227,8 @@ class EnsembleKalmanFilter(Search):
                 misfit = float(misfits.mean()) * 2.0 / d
             step = 1.0
             if config.step == "misfit":
-                step = min(max(misfit_step(misfits, d), config.min_step), config.max_step)
+                n = d if probabilities is None else len(probabilities)  # of labels the misfit is in nats
+                step = min(max(misfit_step(misfits, n), config.min_step), config.max_step)
             step = min(step, config.horizon - self._elapsed)
             deviation = np.sqrt(variances / step)
             s, e = (responses - responses.mean(axis=0)) / deviation, residuals / deviation

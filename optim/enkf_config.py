@@ -98,8 +98,8 @@ class EnKFConfig:
                 "labels have no noise to draw, and the published filter weighs all responses alike",
             ),
             (
-                self.loss != "squared" and self.step == "misfit",
-                f"loss={self.loss!r}",
+                self.loss == "cross_entropy" and self.step == "misfit",
+                "loss='cross_entropy'",
                 "step='misfit'",
                 "the step is derived for squared errors",
             ),

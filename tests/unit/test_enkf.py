@@ -59,7 +59,6 @@ def test_a_setting_out_of_range_is_refused_by_name(field, value):
         ({"loss": "cross_entropy", "step": "misfit"}, "excludes step='misfit'"),
         ({"loss": "categorical", "variant": "perturbed"}, "loss='categorical' excludes variant='perturbed'"),
         ({"loss": "categorical", "variant": "published"}, "loss='categorical' excludes variant='published'"),
-        ({"loss": "categorical", "step": "misfit"}, "loss='categorical' excludes step='misfit'"),
         ({"significance": 3.0, "variant": "published"}, "significance or shrinkage excludes variant='published'"),
         ({"shrinkage": 2.0, "prior_sd": 1.0}, "significance or shrinkage excludes prior_sd"),
         ({"prior_sd": 1.0, "variant": "perturbed"}, "prior_sd excludes variant='perturbed'"),

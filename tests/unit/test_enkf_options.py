@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from optim import Block, EnKFConfig, EnsembleKalmanFilter, Evaluations, ParameterSpace
+from optim.misfit import cross_entropy_misfit
 from optim.problems import linear_gaussian_posterior_mean, linear_responses
 from tests.unit.enkf_cases import accuracy, advance, digits, make, problem, space
 
@@ -62,6 +63,24 @@ def test_labels_move_the_ensemble_to_the_posterior_of_their_quadratic_likelihood
     np.testing.assert_allclose(kalman.mean, mean + posterior @ score, atol=1e-9)
     if variant == "sqrt":
         np.testing.assert_allclose(np.cov(kalman.ask().T, bias=True), posterior, atol=1e-9)
+
+
+def test_steps_from_the_misfit_of_labels_grow_as_their_cross_entropy_falls():
+    """Where a fixed step overshoots: 60 members, a batch of more labels than the members can fit."""
+    rng = np.random.default_rng(1)
+    truth, inputs = 3.0 * rng.standard_normal((4, 3)), rng.standard_normal((200, 4))
+    labels = np.eye(3)[(inputs @ truth).argmax(axis=1)]
+    config = EnKFConfig(loss="categorical", variant="sqrt", step="misfit", gamma=0.25, block_length=3)
+    kalman = EnsembleKalmanFilter(space(12), config, initial=rng.standard_normal((60, 12)), seed=1)
+    steps, losses = [], []
+    for _ in range(8):
+        logits = np.einsum("nk,jkc->jnc", inputs, kalman.ask().reshape(60, 4, 3))
+        losses.append(float(cross_entropy_misfit(logits.reshape(60, -1), labels.ravel(), 3)[1].mean()))
+        kalman.tell(kalman.ask(), Evaluations(np.zeros(60), logits.reshape(60, -1), labels.ravel()))
+        steps.append(kalman.diagnostics()["step"])
+    assert (np.diff(losses) < 0.0).all()
+    assert losses[-1] < 0.15 * losses[0]
+    assert all(step >= 200 / (2 * loss) for step, loss in zip(steps, losses, strict=True))
 
 
 def test_the_noise_of_labels_cannot_be_given_another_variance():
