@@ -88,4 +88,4 @@ def _save(figure: Any, path: Path) -> None:
     content = io.BytesIO()
     figure.savefig(content, dpi=150, format=path.suffix[1:] or None)
     pyplot.close(figure)
-    write_bytes(path, content.getbuffer())
+    write_bytes(path, content.getvalue())

@@ -119,6 +119,6 @@ def _generation(path: Path) -> int:
     return int(digits) if digits.isdecimal() else -1
 
 
-def _digest(content: bytes | memoryview) -> str:
+def _digest(content: bytes) -> str:
     """First half of the sha256, in hexadecimal."""
     return hashlib.sha256(content).hexdigest()[:32]

@@ -32,7 +32,7 @@ def write_text(path: AnyPath, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: AnyPath, content: bytes | memoryview) -> None:
+def write_bytes(path: AnyPath, content: bytes) -> None:
     """Write a file as a whole or not at all.
 
     Raises

@@ -51,13 +51,13 @@ def commit(path: AnyPath, write: Callable[[h5py.File], None], start_from: AnyPat
     write_bytes(path, to_bytes(write, b"" if start_from is None else Path(start_from).read_bytes()))
 
 
-def to_bytes(write: Callable[[h5py.File], None], start_from: bytes = b"") -> memoryview:
+def to_bytes(write: Callable[[h5py.File], None], start_from: bytes = b"") -> bytes:
     """Content of an HDF5 file of ours, formed in memory."""
     content = io.BytesIO(start_from)
     with h5py.File(content, "r+" if start_from else "w") as file:
         file.attrs["schema"] = SCHEMA
         write(file)
-    return content.getbuffer()
+    return content.getvalue()
 
 
 def grow(path: AnyPath, n_bytes: int, write: Callable[[h5py.File], None]) -> None:
