@@ -132,7 +132,9 @@ def start(tmp_path):
     for job in jobs:
         if job.process.poll() is None:
             job.kill()
-            job.process.communicate()
+        job.process.wait()
+        for stream in (job.process.stdout, job.process.stderr):
+            stream.close()
 
 
 def results(folder):

@@ -76,7 +76,7 @@ def test_a_stop_signal_checkpoints_exits_75_and_resumes_to_the_same_result(start
 
 def test_a_second_process_in_a_running_folder_is_refused(start, tmp_path):
     run = tmp_path / "runs" / "busy"
-    job = start(None, ANTS, *SMALL, "--name", "busy")
+    job = start(None, ANTS, *SMALL, "--name", "busy", "--generations", "1000")  # still there when the other one looks
     job.wait_for(run / "checkpoints", "gen_000001-*.h5")
     code, _, error = start(None, ANTS, "--resume", str(run)).wait()
     assert code == 73
