@@ -22,7 +22,7 @@ import experiments  # noqa: F401  (before numpy: it sets threads and the compile
 # isort: split
 import numpy as np
 
-from experiments.datasets import Images, load
+from experiments.datasets import Images, load, vectors
 from experiments.deep_networks import PublishedCNN
 from optim import Block, EnKFConfig, EnsembleKalmanFilter, Evaluations, ParameterSpace
 from optim.kalman import update_published
@@ -57,7 +57,8 @@ def make_filter(n_members: int, seed: int) -> EnsembleKalmanFilter:
 
 
 def pixels(images: Images) -> np.ndarray:
-    return images.pixels.astype(np.float32) / np.float32(images.max_value)
+    """(n_images, 28, 28) float32 in [0, 1]."""
+    return vectors(images, np.float32).reshape(images.pixels.shape)
 
 
 def n_right(weights: np.ndarray, images: Images) -> int:

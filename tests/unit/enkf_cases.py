@@ -1,10 +1,10 @@
 """Problems for the ensemble Kalman filter: linear responses, and a readout of images of digits from mini-batches."""
 
-import gzip
 from typing import NamedTuple
 
 import numpy as np
 
+from experiments.datasets import load, vectors
 from optim import Block, EnKFConfig, EnsembleKalmanFilter, Evaluations, ParameterSpace
 from optim.misfit import softmax
 from optim.problems import linear_responses
@@ -61,18 +61,13 @@ def digits():
 
 
 def mnist(folder, n_train=20_000):
-    """MNIST from its four files: 7,850 weights."""
+    """MNIST from its folder: 7,850 weights."""
 
-    def read(name, offset, width):
-        with gzip.open(folder / f"{name}-ubyte.gz") as file:
-            return np.frombuffer(file.read(), np.uint8, offset=offset).reshape(-1, width)
+    def part(split, n):
+        images = load("mnist", split, folder.parent)
+        return np.column_stack([vectors(images)[:n], np.ones(len(images.labels[:n]))]), images.labels[:n]
 
-    def pixels(name, n):
-        values = read(f"{name}-images-idx3", 16, 784)[:n] / 255.0
-        return np.column_stack([values, np.ones(len(values))])
-
-    labels = [read(f"{name}-labels-idx1", 8, 1)[:, 0] for name in ("train", "t10k")]
-    return Images(pixels("train", n_train), labels[0][:n_train], pixels("t10k", None), labels[1])
+    return Images(*part("train", n_train), *part("test", None))
 
 
 def accuracy(
