@@ -16,7 +16,7 @@ from experiments.run_folder import RunFolder
 from experiments.search_config import make_search
 from experiments.seeds import initial_rng, optimizer_seed
 from experiments.sonata import recording_bytes
-from experiments.study import Study
+from experiments.study import Reading, Study
 from optim import Block, Optimizer, ParameterSpace
 from optim.base import Array
 from optim.methods import Start
@@ -39,9 +39,9 @@ def make_study(config: AntsConfig) -> Study:
         fitness="fitness",
         told=("food",),
         seed_of=lambda task: task_seeds(config, task)[0],
-        responses=lambda measures: colony_responses(measures, config.env),
+        read=lambda generation, values: Reading(values, colony_responses(values, config.env)),
         min_survivors=2 if config.optimizer == "enkf" else 1,  # the filter needs a covariance
-        save_best=_save_best,
+        save=_save_best,
         record_best=functools.partial(_record_spikes, config) if config.record_spikes else None,
         bytes_of_best=_spike_bytes(config) if config.record_spikes else 0.0,
     )
@@ -98,7 +98,7 @@ def _record_spikes(config: AntsConfig, run: RunFolder, task: Task, genome: Array
     run.write_spikes(task.generation, episode.spikes, attributes)
 
 
-def _save_best(run: RunFolder, genome: Array) -> str:
+def _save_best(run: RunFolder, optimizer: Optimizer, genome: Array) -> str:
     """In the published form, which `--evaluate` reads."""
     weights, delays = np.split(genome[None], 2, axis=1)
     write_genomes(run.path / "best.npz", weights, delays)

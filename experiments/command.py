@@ -27,6 +27,7 @@ _HELP = {
     "record_genomes": "all, or best: only that of the best individual of every generation",
     "retries": "how often a task that failed is tried again",
     "timeout_s": "longest time of one try in seconds, 0 for no limit",
+    "checkpoint_s": "seconds between checkpoints, 0: after every generation; more are lost by a kill, none by a stop",
     "max_failed_fraction": "a generation with more failed individuals ends the run",
 }
 

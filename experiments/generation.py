@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from experiments.journal import Journal
 from experiments.process import is_stop_requested
-from experiments.study import Study
+from experiments.study import Reading, Study
 from optim.base import Array, Evaluations
 from optim.evaluators import Evaluator
 from optim.fitness import mean_over_episodes
@@ -29,7 +29,7 @@ class Generation:
 
     number: int
     genomes: Array  # (n, n_params)
-    results: list[TaskResult]  # by individual, then episode
+    results: list[TaskResult]  # by individual, or block of them, then episode
     measures: Array  # (n, n_measures), means over episodes, NaN for failed individuals
     evaluations: Evaluations
 
@@ -66,11 +66,13 @@ def evaluate_generation(
     OSError : the journal cannot be written.
     """
 
+    rows = genomes.reshape(len(genomes) // study.block, -1)  # of the tasks
+
     def finished(result: TaskResult) -> None:
         if not _fits(study, result):
             raise GenerationFailedError(
-                f"{result.task} returned {_n_values(result)} values, but the study has {len(study.measures)} measures: "
-                f"{', '.join(study.measures)}. Return one value for each, in this order."
+                f"{result.task} returned {_n_values(result)} values, but the study expects {_expected(study)}, in this "
+                "order."
             )
         journal.finished(result)
         on_result(result)
@@ -78,7 +80,7 @@ def evaluate_generation(
     def evaluate(known: dict[Task, TaskResult]) -> list[TaskResult]:
         return evaluator.evaluate(
             number,
-            genomes,
+            rows,
             study.config.episodes,
             known=known,
             on_start=journal.started,
@@ -89,14 +91,16 @@ def evaluate_generation(
     for task, n_crashes in journal.crashed.items():
         if n_crashes > study.config.retries:
             finished(_crash(task, n_crashes, journal.n_starts(task)))
-    everything = [task for task, _ in tasks_of(number, genomes, study.config.episodes)]
+    everything = [task for task, _ in tasks_of(number, rows, study.config.episodes)]
     while suspects := set(journal.suspects):
         evaluate({task: TaskResult(task, None, 0.0) for task in everything if task not in suspects})
     results = evaluate({task: result for task, result in journal.known.items() if _fits(study, result)})
-    values = np.array([_values(study, result) for result in results])
-    measures = mean_over_episodes(values.reshape(len(genomes), study.config.episodes, -1))
-    responses = None if study.responses is None else study.responses(measures)
-    return Generation(number, genomes, results, measures, Evaluations(measures[:, study.fitness_column], responses))
+    values = mean_over_episodes(_of_tasks(study, results).reshape(len(rows), study.config.episodes, -1))
+    values = values.reshape(len(genomes), -1)
+    reading = Reading(values) if study.read is None else study.read(number, values)
+    fitness = reading.measures[:, study.fitness_column]
+    evaluations = Evaluations(fitness, reading.responses, reading.targets)
+    return Generation(number, genomes, results, reading.measures, evaluations)
 
 
 def generation_tables(
@@ -110,12 +114,17 @@ def generation_tables(
     """
     fitness = generation.evaluations.fitness
     failures = [result for result in generation.results if result.values is None]
-    values = np.array([_values(study, result) for result in generation.results])
     individuals = {
         "generation": np.full(len(fitness), generation.number),
         "individual": np.arange(len(fitness)),
         "fitness": fitness,
     }
+    measured: dict[str, NDArray[Any]] = {}
+    if study.n_values:  # what is measured of an individual follows from its values
+        individuals |= {name: generation.measures[:, column] for column, name in enumerate(study.measures)}
+    else:
+        values = _of_tasks(study, generation.results)
+        measured = {name: values[:, column] for column, name in enumerate(study.measures)}
     if study.config.record_genomes == "all":
         individuals["genome"] = generation.genomes
     return {
@@ -123,7 +132,7 @@ def generation_tables(
         "episodes": {
             **_identity(study, generation.results),
             "seconds": np.array([result.seconds for result in generation.results]),
-            **{name: values[:, column] for column, name in enumerate(study.measures)},
+            **measured,
         },
         "failures": {
             **_identity(study, failures),
@@ -164,17 +173,26 @@ def _summary(study: Study, generation: Generation, seconds: Mapping[str, float])
 def _identity(study: Study, results: list[TaskResult]) -> dict[str, NDArray[Any]]:
     """Columns that tell which tasks the results are of."""
     columns = {name: [getattr(result.task, name) for result in results] for name in Task._fields}
+    columns["individual"] = [study.block * block for block in columns["individual"]]
     seeds = {"env_seed": [study.seed_of(result.task) for result in results]}
     return {name: np.array(column, dtype=np.int64) for name, column in (columns | seeds).items()}
 
 
-def _values(study: Study, result: TaskResult) -> Array:
-    return np.full(len(study.measures), np.nan) if result.values is None else result.values
+def _of_tasks(study: Study, results: list[TaskResult]) -> Array:
+    """(n_tasks, n_task_values), NaN where a task failed."""
+    nothing = np.full(study.n_task_values, np.nan)
+    return np.array([nothing if result.values is None else result.values for result in results])
 
 
 def _fits(study: Study, result: TaskResult) -> bool:
     """Whether a task failed or measured what the study says; a journal may be older than the study."""
-    return result.values is None or _n_values(result) == len(study.measures)
+    return result.values is None or _n_values(result) == study.n_task_values
+
+
+def _expected(study: Study) -> str:
+    if study.n_values:
+        return f"{study.n_values} for each of {study.block} individuals"
+    return f"one for each of its measures: {', '.join(study.measures)}"
 
 
 def _n_values(result: TaskResult) -> int:

@@ -8,7 +8,7 @@ written so that they read back to the same bits. The records of a process begin 
 and go on with
 
 - ``started``: a task was begun or handed out, for the n-th time
-- ``done``: its values and seconds
+- ``done``: its values and seconds; without values, which a study may ask for, the task is run again by the next process
 - ``failed``: its reason, error, attempts and seconds
 - ``retry``: the generation is given up; its failed tasks are to be tried again, as if they had never run
 - ``stopping``: somebody wants this process to end, so its end, however it comes, is the fault of no task
@@ -54,7 +54,7 @@ from experiments.files import DataError, named, sync
 from experiments.journal_lines import read_records, to_line
 from optim.tasks import Task, TaskResult
 
-_VERSION = 2  # of the records; 1 had no ``stopping``
+_VERSION = 3  # of the records; 1 had no ``stopping``, 2 always values
 _SYNC_EVERY = 1.0  # seconds
 _SUSPICIOUS = 2  # ends of a process that make a task run before the others
 
@@ -105,9 +105,10 @@ class _Story:
             self.starts[task] = record["attempt"]
             self.running.add(task)
         else:
-            result = _to_result(generation, record)
-            self.known[result.task] = result
-            self.running.discard(result.task)
+            self.running.discard(Task(generation, *record["task"]))
+            if event == "failed" or "values" in record:
+                result = _to_result(generation, record)
+                self.known[result.task] = result
 
 
 class Journal:
@@ -117,6 +118,7 @@ class Journal:
     ----------
     path : the file, which is continued if it exists
     header : what the generation is; results of other genomes or settings are ignored
+    keeps_values : whether the values of tasks are recorded
 
     Attributes
     ----------
@@ -128,8 +130,9 @@ class Journal:
     OSError : the file cannot be written, e.g. on a full disk; names it.
     """
 
-    def __init__(self, path: Path, header: Header) -> None:
+    def __init__(self, path: Path, header: Header, keeps_values: bool = True) -> None:
         self.path = path
+        self._keeps_values = keeps_values
         self.warnings: list[str] = []
         content = path.read_bytes() if path.exists() else b""
         records, self._size = read_records(content, path)
@@ -194,14 +197,14 @@ class Journal:
         self._append("started", task=list(task[1:]), attempt=self.n_starts(task) + 1)
 
     def finished(self, result: TaskResult) -> None:
-        """Record a result; when this returns, it will not be lost."""
+        """Record a result; when this returns, it will not be lost, unless it is without its values."""
         if result.seconds >= _SYNC_EVERY:  # not to be computed again after a power cut
             self._synced = -math.inf
         content = {"task": list(result.task[1:]), "attempts": result.attempts, "seconds": result.seconds}
-        if result.values is not None:
-            self._append("done", **content, values=result.values.tolist())
-        else:
+        if result.values is None:
             self._append("failed", **content, reason=result.reason, error=result.error)
+        else:
+            self._append("done", **content, **({"values": result.values.tolist()} if self._keeps_values else {}))
 
     def stopping(self) -> None:
         """Record that somebody wants this process to end; for signal handlers, at any moment and more than once."""

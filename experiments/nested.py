@@ -165,7 +165,7 @@ def make_study(config: NestedConfig) -> Study:
         fitness="fitness",
         told=("test_error",),
         seed_of=lambda task: config.seed,
-        save_best=_save_best,
+        save=_save_best,
     )
 
 
@@ -182,7 +182,7 @@ def load_config(path: Path | None, flags: Mapping[str, Any]) -> NestedConfig:
     return config
 
 
-def _save_best(run: RunFolder, genome: Array) -> str:
+def _save_best(run: RunFolder, optimizer: Optimizer, genome: Array) -> str:
     path = run.path / "best.json"
     write_text(path, json.dumps(SETTINGS.named(genome), indent=2) + "\n")
     return f"{path} {SETTINGS.named(genome)}"

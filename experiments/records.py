@@ -5,13 +5,16 @@ Schema 2: one group per table, one data set per column, all columns of a table o
 - ``individuals`` (generation, individual, fitness, genome): those evaluated in a generation, numbered as asked; what an
   optimizer carries over unchanged is not repeated. A failed one has fitness NaN. Genomes only with ``record_genomes =
   "all"``; rows without are NaN where other rows have them.
-- ``episodes`` (generation, individual, episode, env_seed, seconds, and the measures of the study)
+- ``episodes`` (generation, individual, episode, env_seed, seconds, and the measures of the study). Where a task is of
+  several individuals, it stands under the first of them; where measures follow from other values, they are in
+  ``individuals``
 - ``failures`` (generation, individual, episode, env_seed, reason, attempts, traceback); reasons: `optim.tasks.Reason`
 - ``generations`` (generation; best, mean, sd of the fitness; of some measures the best individual's and the mean, e.g.
   food, mean_food; n_failed; wall times: seconds in all, seconds_evaluate, seconds_optimizer for ask and tell, and
   seconds_storage of the writing before, NaN in the first generation of a process)
 - ``best`` (generation, individual, fitness, genome): the fittest of every generation
 - ``diagnostics`` (generation, and one column per scalar that the optimizer tells)
+- further ones of some studies, each with a column ``generation``
 
 Schema 1 had no ``best`` and no ``diagnostics``, no reason, attempts and env_seed of failures, and one wall time; it is
 read as if it were schema 2.

@@ -82,12 +82,13 @@ def evolve(study: Study, optimizer: Optimizer, run: RunFolder, evaluator: Evalua
         _announce(study, optimizer, run, progress)
         manifest = {name: start[name] for name in _IN_MANIFEST if name in start}
         manifest["config"] = config_to_dict(study.config)
+        saver = _Saver(study, optimizer, run, progress, manifest)
         try:
-            code = _loop(study, optimizer, run, evaluator, progress, manifest)
+            code = _loop(study, optimizer, run, evaluator, progress, saver)
         except GenerationFailedError:
-            _finish(study, run, progress)
+            _finish(study, optimizer, run, progress, saver)
             raise
-        _finish(study, run, progress)
+        _finish(study, optimizer, run, progress, saver)
     if code == EXIT_STOPPED:
         say(f"stopped before the end of generation {progress.generation}; continue with --resume {run.path}")
     return code
@@ -99,7 +100,7 @@ def _loop(
     run: RunFolder,
     evaluator: Evaluator,
     progress: Progress,
-    manifest: Mapping[str, Any],
+    saver: _Saver,
 ) -> int:
     """Generation by generation; `progress` tells how far it came."""
     first, begin, seconds_storage = progress.generation, time.monotonic(), math.nan
@@ -114,8 +115,11 @@ def _loop(
         except EvaluationStopped:
             return EXIT_STOPPED
         tables = generation_tables(study, generation, seconds | {"storage": seconds_storage}, optimizer.diagnostics())
+        if study.observe is not None:
+            tables |= {name: dict(columns) for name, columns in study.observe(optimizer, generation).items()}
         before = time.perf_counter()
-        _commit(study, optimizer, run, progress, generation, tables, manifest)
+        _commit(study, run, progress, generation, tables)
+        saver.save_if_due()
         seconds_storage = time.perf_counter() - before
         n_done = progress.generation - first
         say(_generation_line(study, tables, eta=(time.monotonic() - begin) / n_done * (left - 1)))
@@ -130,7 +134,7 @@ def _run_generation(
     genomes = optimizer.ask()
     asked = time.perf_counter()
     header = Header(number, genomes_digest(genomes), config_digest(study.config))
-    n_tasks = len(genomes) * study.config.episodes
+    n_tasks = len(genomes) // study.block * study.config.episodes
 
     def stopping(is_surely_wanted: bool) -> None:
         # With several ranks SIGTERM may be how a launcher tells that a rank has crashed: that exonerates no task.
@@ -138,7 +142,7 @@ def _run_generation(
             journal.stopping()
 
     with (
-        run.open_journal(header) as journal,
+        run.open_journal(header, study.keeps_values) as journal,
         telling_of_stops(stopping),
         tqdm(
             total=n_tasks, initial=len(journal.known), desc=f"gen {number:03d}", leave=False, disable=None, unit="ep"
@@ -167,24 +171,41 @@ def _too_many_failed(study: Study, generation: Generation) -> str:
     return f"{n_failed} of {n} individuals of generation {generation.number} failed, {rule}; the first:\n{first}"
 
 
-def _commit(
-    study: Study,
-    optimizer: Optimizer,
-    run: RunFolder,
-    progress: Progress,
-    generation: Generation,
-    tables: Tables,
-    manifest: Mapping[str, Any],
-) -> None:
-    """Record, spikes, checkpoint, in this order: a kill between two of them repeats the later ones."""
+def _commit(study: Study, run: RunFolder, progress: Progress, generation: Generation, tables: Tables) -> None:
+    """Record, then spikes; the checkpoint comes last, so that a kill between two of them repeats the later ones."""
     number, best = generation.number, generation.best
     run.records.write(number, tables)
     if study.record_best is not None:
         study.record_best(run, Task(number, best, 0), generation.genomes[best])
     progress.notice(generation)
-    state = {"optimizer": optimizer.state_dict(), "progress": vars(progress)}
-    run.checkpoints.write(progress.generation, state, manifest)
-    run.drop_journals(before=progress.generation)
+
+
+@dataclass
+class _Saver:
+    """Writes checkpoints, every `checkpoint_s` seconds or after every generation."""
+
+    study: Study
+    optimizer: Optimizer
+    run: RunFolder
+    progress: Progress
+    manifest: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        self._saved, self._time = self.progress.generation, -math.inf  # a run without any could not be continued
+
+    def save_if_due(self) -> None:
+        """After a generation."""
+        if time.monotonic() - self._time >= self.study.config.checkpoint_s:
+            self.save()
+
+    def save(self) -> None:
+        """Whatever has happened since the last checkpoint."""
+        if self.progress.generation == self._saved:
+            return
+        state = {"optimizer": self.optimizer.state_dict(), "progress": vars(self.progress)}
+        self.run.checkpoints.write(self.progress.generation, state, self.manifest)
+        self.run.drop_journals(before=self.progress.generation)
+        self._saved, self._time = self.progress.generation, time.monotonic()
 
 
 def _restore(study: Study, optimizer: Optimizer, run: RunFolder) -> Progress:
@@ -257,13 +278,14 @@ def _generation_line(study: Study, tables: Tables, eta: float) -> str:
     )
 
 
-def _finish(study: Study, run: RunFolder, progress: Progress) -> None:
-    """Merge the records, save the best genome, draw the figure and say where everything is."""
+def _finish(study: Study, optimizer: Optimizer, run: RunFolder, progress: Progress, saver: _Saver) -> None:
+    """Write the last checkpoint, merge the records, save what was found, draw the figure and say where all is."""
     if progress.generation == 0:
         return
+    saver.save()
     run.records.merge()
     run.index_spikes()
-    where = study.save_best(run, progress.best_genome)
+    where = study.save(run, optimizer, progress.best_genome)
     say(f"best   fitness {progress.best_fitness:.6g} in generation {progress.best_generation}: {where}")
     say(f"data   {run.records.results}")
     figure = run.path / "fitness.png"

@@ -154,14 +154,14 @@ class RunFolder:
         write_text(self.path / "provenance.json", json.dumps(starts, indent=2) + "\n")
         return dict(sorted(changed.items()))
 
-    def open_journal(self, header: Header) -> Journal:
+    def open_journal(self, header: Header, keeps_values: bool = True) -> Journal:
         """The journal of the open generation.
 
         Raises
         ------
         DataError, OSError : see `Journal`.
         """
-        return Journal(self.path / "journal" / f"gen_{header.generation:06d}.jsonl", header)
+        return Journal(self.path / "journal" / f"gen_{header.generation:06d}.jsonl", header, keeps_values)
 
     def drop_journals(self, before: int) -> None:
         """Remove the journals of generations before `before`: their records and the checkpoint after them are there."""

@@ -26,7 +26,8 @@ else:
 
 # Fields that a resumed run may change: they decide when it ends, how fast it is, what it keeps, not what it computes.
 RESUMABLE = (
-    "generations", "record_genomes", "record_spikes", "retries", "timeout_s", "max_failed_fraction", "brain.engine",
+    "generations", "record_genomes", "record_spikes", "retries", "timeout_s", "max_failed_fraction", "checkpoint_s",
+    "brain.engine",
 )  # fmt: skip
 RECORD_GENOMES = ("all", "best")
 _MAX_BYTES = 2**20  # of a file with settings
@@ -49,6 +50,7 @@ class RunConfig:
     retries: int = 1  # how often a task that failed is tried again, >= 0; see optim.evaluators.Limits
     timeout_s: float = 0.0  # longest time of one try in seconds, > 0; 0 = no limit
     max_failed_fraction: float = 0.5  # a generation with more failed individuals ends the run, [0, 1]
+    checkpoint_s: float = 0.0  # seconds between checkpoints, >= 0; 0: after every generation
 
     def __post_init__(self) -> None:
         if self.population < 2:
@@ -69,6 +71,9 @@ class RunConfig:
                 f"max_failed_fraction={self.max_failed_fraction} is outside [0, 1]: give the share of a generation "
                 "that may fail, e.g. 0.5."
             )
+
+        if not 0.0 <= self.checkpoint_s < float("inf"):
+            raise ConfigError(f"checkpoint_s={self.checkpoint_s} is outside [0, inf): give seconds, 0 for the safest.")
 
     def unused(self) -> frozenset[str]:
         """Sections that do not count, so that they are neither written nor compared."""

@@ -4,11 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from experiments.run_folder import RunFolder
 from experiments.settings import RunConfig
+from experiments.storage import Tables
+from optim import Optimizer
 from optim.base import Array
 from optim.tasks import Task
+
+if TYPE_CHECKING:
+    from experiments.generation import Generation
+
+
+class Reading(NamedTuple):
+    """What the values of a generation mean."""
+
+    measures: Array  # (n, n_measures), NaN for failed individuals
+    responses: Array | None = None  # (n, d), for an optimizer that reads responses
+    targets: Array | None = None  # (d,), what they should be in this generation, where that changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +36,14 @@ class Study:
     fitness : the one that is maximised
     told : those of which every generation tells the best individual's and the mean
     seed_of : seed of the world of a task, for the records
-    responses : (n, n_measures) means over episodes -> (n, d), for an optimizer that reads responses
+    save : writes what the run has found, given the optimizer and the best genome so far, and returns where
+    read : number of a generation and (n, n_values) means over episodes -> Reading; None: the values are the measures
+    n_values : numbers that a task gives for an individual; 0: one for each measure
+    block : individuals that share a task, which gets their genomes end to end and gives their values so; divides the
+        population. Its `Task.individual` is the number of the block, and what fails, fails for the whole block
+    keeps_values : whether values survive an end within a generation; otherwise the generation is computed again
+    observe : after every generation that was told: further tables of its record, each with a column "generation"
     min_survivors : individuals that must work, or there is nothing to learn from
-    save_best : writes the best genome of the run so far and returns where
     record_best : after every generation: keeps more of its best individual, given by its first task and its genome
     bytes_of_best : what `record_best` takes on disk, about
     """
@@ -35,8 +54,12 @@ class Study:
     fitness: str
     told: tuple[str, ...]
     seed_of: Callable[[Task], int]
-    save_best: Callable[[RunFolder, Array], str]
-    responses: Callable[[Array], Array] | None = None
+    save: Callable[[RunFolder, Optimizer, Array], str]
+    read: Callable[[int, Array], Reading] | None = None
+    n_values: int = 0
+    block: int = 1
+    keeps_values: bool = True
+    observe: Callable[[Optimizer, Generation], Tables] | None = None
     min_survivors: int = 1
     record_best: Callable[[RunFolder, Task, Array], None] | None = None
     bytes_of_best: float = 0.0
@@ -45,3 +68,8 @@ class Study:
     def fitness_column(self) -> int:
         """Index of the fitness among the measures."""
         return self.measures.index(self.fitness)
+
+    @property
+    def n_task_values(self) -> int:
+        """Numbers that a task gives."""
+        return self.block * (self.n_values or len(self.measures))

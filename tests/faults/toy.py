@@ -40,7 +40,7 @@ def toy_study(config: RunConfig) -> Study:
         fitness="fitness",
         told=("length",),
         seed_of=lambda task: 100 * task.generation + 10 * task.individual + task.episode,
-        save_best=_save_best,
+        save=_save_best,
     )
 
 
@@ -116,7 +116,7 @@ def tree(path: Path) -> dict[str, bytes]:
     return {str(file.relative_to(path)): file.read_bytes() for file in sorted(path.rglob("*")) if file.is_file()}
 
 
-def _save_best(run: RunFolder, genome: Array) -> str:
+def _save_best(run: RunFolder, optimizer: EvolutionStrategy, genome: Array) -> str:
     write_genomes(run.path / "best.npz", genome[None], genome[None])
     write_text(run.path / "best.txt", repr(genome.tolist()))
     return str(run.path / "best.npz")

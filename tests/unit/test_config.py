@@ -91,6 +91,7 @@ def test_shipped_configs_are_valid(name):
         ("retries = -1", "retries=-1 is not an integer >= 0"),
         ("timeout_s = -0.5", "timeout_s=-0.5 is outside"),
         ("timeout_s = nan", "timeout_s=nan is outside"),
+        ("checkpoint_s = -1.0", r"checkpoint_s=-1.0 is outside \[0, inf\)"),
         ("max_failed_fraction = 1.1", r"max_failed_fraction=1.1 is outside \[0, 1\]"),
         ('record_genomes = "none"', "record_genomes='none' is unknown. Known: all, best"),
         ("seed = -1", "seed=-1 .* >= 0"),
@@ -168,7 +169,7 @@ def test_only_what_cannot_change_results_may_differ_on_resume():
     old = AntsConfig()
     harmless = {"generations": 7, "record_genomes": "best", "record_spikes": True, "retries": 3, "timeout_s": 9.0}
     brain = dataclasses.replace(old.brain, engine="numba")
-    new = dataclasses.replace(old, **harmless, max_failed_fraction=1.0, brain=brain)
+    new = dataclasses.replace(old, **harmless, max_failed_fraction=1.0, checkpoint_s=9.0, brain=brain)
     assert {name for name, value in leaves(new) if value != dict(leaves(old))[name]} == set(RESUMABLE)
     assert differing_fields(old, new) == {}
     assert config_digest(old) == config_digest(new)

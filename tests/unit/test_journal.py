@@ -111,10 +111,10 @@ def test_results_of_other_genomes_or_settings_are_not_used_and_told(journal_path
 
 
 def test_a_journal_of_a_newer_version_is_refused_with_both_versions(journal_path, monkeypatch):
-    monkeypatch.setattr(journals, "_VERSION", 3)
+    monkeypatch.setattr(journals, "_VERSION", 4)
     Journal(journal_path, HEADER).close()
     monkeypatch.undo()
-    with pytest.raises(DataError, match="has version 3, this stigmergy reads up to 2"):
+    with pytest.raises(DataError, match="has version 4, this stigmergy reads up to 3"):
         Journal(journal_path, HEADER)
 
 
