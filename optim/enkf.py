@@ -3,6 +3,7 @@
 Bit-identical repetition needs the same number of BLAS threads: cap it (OPENBLAS_NUM_THREADS=1), as the studies do.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from optim.base import Array, Evaluations, Seed
 from optim.enkf_config import EnKFConfig
-from optim.ensemble import ALL, add_noise, effective_rank, in_row_blocks, nesterov, redraw, spread_of
+from optim.ensemble import ALL, add_noise, effective_rank, in_row_blocks, nesterov, redraw, renew, spread_of
 from optim.kalman import Form, Prior, update, update_published
 from optim.localisation import Group, Localisation, make_groups, update_corrected
 from optim.misfit import cross_entropy_misfit, misfit_step, softmax, squared_misfit, whitened_logits
@@ -58,13 +59,14 @@ class EnsembleKalmanFilter(Search):
     noise_variance : (block_length,) or (d,) float64 > 0, variance of the noise on each response of an item, in units
         of gamma; None: 1
     prior_mean : (n_params,) float64, a genome inside the bounds, for `prior_sd`; None: the middle of the box
+    renewed : names of the blocks for `renewal`; None: all. Their noise has the standard deviations of `initial`
 
     Raises
     ------
     ValueError : if an argument is not as above.
     """
 
-    _state = ("unit", "first", "previous", "theta", "elapsed", "first_spread", "measured")
+    _state = ("unit", "first", "previous", "theta", "elapsed", "first_spread", "first_deviation", "average", "measured")
     _resized = ("first",)
 
     def __init__(
@@ -78,6 +80,7 @@ class EnsembleKalmanFilter(Search):
         localisation: Localisation | None = None,
         noise_variance: Array | None = None,
         prior_mean: Array | None = None,
+        renewed: Sequence[str] | None = None,
     ) -> None:
         space.check(initial)
         if len(initial) < 2:
@@ -106,11 +109,17 @@ class EnsembleKalmanFilter(Search):
         self._theta = 1.0
         self._elapsed = 0.0  # sum of all dt
         self._first_spread = spread_of(self._unit)
+        self._renewed = [ALL] if renewed is None else [space.slices[name] for name in _known(renewed, space)]
+        self._first_deviation = self._unit.std(axis=0) if config.renewal else np.empty(0)
+        self._average = np.zeros(space.n_params if config.memory else 0)  # of the means so far, weighted
         self._measured = np.array([1.0, np.nan, np.nan, np.nan])  # _MEASURES
 
     @property
     def mean(self) -> Array:
-        """(n_params,) float64, the current estimate of the best genome."""
+        """(n_params,) float64, the current estimate of the best genome; a running mean if the config has a memory."""
+        memory = self._config.memory
+        if memory and self.generation:
+            return self._space.from_unit(self._average / (1.0 - memory**self.generation))
         return self._space.from_unit(self._unit.mean(axis=0))
 
     def stop(self) -> dict[str, str]:
@@ -160,6 +169,8 @@ class EnsembleKalmanFilter(Search):
         unit = self._completed(members, is_copy, evaluations.failed)
         self._unit = self._accelerated(unit, innovation.misfit, evaluations.failed) if self._config.momentum else unit
         self._first = np.empty((0, self._space.n_params))
+        if memory := self._config.memory:
+            self._average = memory * self._average + (1.0 - memory) * self._unit.mean(axis=0)
         is_last = innovation.step >= self._config.horizon - self._elapsed
         self._elapsed = self._config.horizon if is_last else self._elapsed + innovation.step
         spread = spread_of(self._unit) / (self._first_spread or 1.0)
@@ -280,6 +291,8 @@ class EnsembleKalmanFilter(Search):
             unit -= mean
             unit *= 1.0 + (config.spread_inflation - 1.0) * decayed
             unit += mean
+        for genes in self._renewed if config.renewal > 0.0 else ():
+            renew(unit, genes, config.renewal * decayed, self._first_deviation, self._rng)
         if config.inflation > 0.0:
             add_noise(unit, config.inflation * decayed, self._rng)
         return in_row_blocks(self._space.confine, unit, out=unit)
@@ -307,6 +320,13 @@ def _of_columns(innovation: _Innovation, columns: NDArray[np.intp], length: int)
         return s[:, items], e[:, items]
     s, of_mean = whitened_logits(s.reshape(len(s), -1, length), e.reshape(-1, length), probabilities, columns)
     return s, of_mean - s  # linear, as the likelihood is quadratic now
+
+
+def _known(names: Sequence[str], space: ParameterSpace) -> Sequence[str]:
+    unknown = [name for name in names if name not in space.slices]
+    if unknown:
+        raise ValueError(f"renewed names {unknown}, but the blocks are {list(space.names)}. Use their names.")
+    return names
 
 
 def _finite_vector(name: str, values: object) -> Array:

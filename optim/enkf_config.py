@@ -31,7 +31,9 @@ class EnKFConfig:
     prior_sd: float = np.inf  # standard deviation of a Gaussian prior of every gene, > 0; inf: none
     inflation: float = 0.0  # standard deviation of noise added to every gene, >= 0
     spread_inflation: float = 1.0  # factor on the deviations from the mean after every update, >= 1
-    inflation_decay: float = 1.0  # factor per generation on `inflation` and on `spread_inflation` - 1, (0, 1]
+    inflation_decay: float = 1.0  # factor per generation on `inflation`, `renewal` and `spread_inflation` - 1, (0, 1]
+    renewal: float = 0.0  # share of the variance of the deviations that is drawn anew after every update, [0, 1]
+    memory: float = 0.0  # share of the past in the running mean that is the result, [0, 1); 0: the last mean
     selection: float = 0.0  # fraction of members, the worst, that become copies of as many best ones, [0, 0.5]
     selection_noise: float = 0.1  # standard deviation of noise added to these copies after the update, >= 0
     momentum: bool = False  # Nesterov's acceleration, with restarts
@@ -78,6 +80,10 @@ class EnKFConfig:
             raise ValueError(
                 f"EnKFConfig.inflation_decay={self.inflation_decay} is outside (0, 1]. Give 1 for constant inflation."
             )
+        if not 0.0 <= self.renewal <= 1.0:
+            raise ValueError(f"EnKFConfig.renewal={self.renewal} is outside [0, 1]. Give 0 for none, e.g. 0.1.")
+        if not 0.0 <= self.memory < 1.0:
+            raise ValueError(f"EnKFConfig.memory={self.memory} is outside [0, 1). Give 0 for none, e.g. 0.9.")
         if not 0.0 <= self.selection <= 0.5:
             raise ValueError(f"EnKFConfig.selection={self.selection} is outside [0, 0.5]. Give 0 for none.")
 
@@ -122,9 +128,10 @@ class EnKFConfig:
                 "the prior is assimilated with the responses and without noise",
             ),
             (
-                self.momentum and (self.inflation > 0.0 or self.selection > 0.0 or self.variant == "perturbed"),
+                self.momentum
+                and (self.inflation > 0.0 or self.renewal > 0.0 or self.selection > 0.0 or self.variant == "perturbed"),
                 "momentum",
-                "inflation, selection or variant='perturbed'",
+                "inflation, renewal, selection or variant='perturbed'",
                 "acceleration amplifies noise",
             ),
         ):

@@ -77,6 +77,26 @@ def add_noise(ensemble: Array, deviation: float, rng: np.random.Generator) -> No
         ensemble[rows] += deviation * rng.standard_normal(ensemble[rows].shape)
 
 
+def renew(ensemble: Array, genes: Genes, share: float, deviation: Array, rng: np.random.Generator) -> None:
+    """Replace part of the variance of some genes by noise of another direction, in place; the mean stays.
+
+    Deviations become sqrt(1 - share) of themselves plus sqrt(share) times noise, so that the variance of a gene comes
+    nearer to that of the noise, and stays if it is the same.
+
+    Parameters
+    ----------
+    ensemble : (J, p) float64, changed
+    deviation : (p,) float64, standard deviation of the noise
+    """
+    n_members, n_params = ensemble.shape
+    for columns in gene_blocks(genes, n_params, n_members):
+        part = ensemble[:, columns]
+        mean = part.mean(axis=0)
+        noise = rng.standard_normal(part.shape)
+        noise -= noise.mean(axis=0)
+        ensemble[:, columns] = mean + np.sqrt(1.0 - share) * (part - mean) + np.sqrt(share) * deviation[columns] * noise
+
+
 def nesterov(theta: float) -> tuple[float, float]:
     """Next theta, and the weight beta of the last change; a new start has theta = 1, which gives beta = 0.
 

@@ -17,6 +17,7 @@ from optim.enkf import EnKFConfig, EnsembleKalmanFilter
 from optim.es import ESConfig, EvolutionStrategy
 from optim.finite_difference import FiniteDifferenceAscent, FiniteDifferenceConfig
 from optim.ga import GAConfig, GeneticAlgorithm
+from optim.localisation import Localisation
 from optim.nes import SNES, XNES, NESConfig
 from optim.optuna_search import OptunaConfig, OptunaSearch
 from optim.pgpe import PGPE, PGPEConfig
@@ -36,6 +37,8 @@ class Start(NamedTuple):
     targets: Array | None = (
         None  # (d,), what the responses should be, for the ensemble Kalman filter, unless its evaluations say it
     )
+    localisation: Localisation | None = None  # for the ensemble Kalman filter, as the next one
+    renewed: tuple[str, ...] | None = None
 
 
 class Method(NamedTuple):
@@ -72,7 +75,13 @@ METHODS: dict[str, Method] = {
     "enkf": Method(
         EnKFConfig,
         lambda start, config: EnsembleKalmanFilter(
-            start.space, config, initial=start.initial, targets=start.targets, seed=start.seed
+            start.space,
+            config,
+            initial=start.initial,
+            targets=start.targets,
+            seed=start.seed,
+            localisation=start.localisation,
+            renewed=start.renewed,
         ),
     ),
     "es": Method(ESConfig, _from_point(EvolutionStrategy)),

@@ -139,6 +139,14 @@ CASES = [
         rank_based=False,
         survives_all_failed=False,
     ),
+    Case(
+        "enkf_renewed",
+        "enkf",
+        517,
+        {"renewal": 0.1, "memory": 0.5, "inflation_decay": 0.9, "variant": "sqrt", "step": "misfit"},
+        rank_based=False,
+        survives_all_failed=False,
+    ),
     Case("enkf_momentum", "enkf", 263, {"momentum": True}, rank_based=False, survives_all_failed=False),
     Case(
         "enkf_selection",

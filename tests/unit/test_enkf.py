@@ -39,6 +39,8 @@ def assert_unchanged(kalman, before):
         ("inflation", -0.1),
         ("spread_inflation", 0.9),
         ("inflation_decay", 0.0),
+        ("renewal", 1.1),
+        ("memory", 1.0),
         ("selection", 0.6),
         ("selection_noise", -1.0),
         ("significance", np.inf),
@@ -63,8 +65,12 @@ def test_a_setting_out_of_range_is_refused_by_name(field, value):
         ({"shrinkage": 2.0, "prior_sd": 1.0}, "significance or shrinkage excludes prior_sd"),
         ({"prior_sd": 1.0, "variant": "perturbed"}, "prior_sd excludes variant='perturbed'"),
         ({"momentum": True, "inflation": 0.1}, "momentum excludes inflation"),
-        ({"momentum": True, "selection": 0.1}, "momentum excludes inflation, selection"),
-        ({"momentum": True, "variant": "perturbed"}, "momentum excludes inflation, selection or variant='perturbed'"),
+        ({"momentum": True, "renewal": 0.1}, "momentum excludes inflation, renewal"),
+        ({"momentum": True, "selection": 0.1}, "momentum excludes inflation, renewal, selection"),
+        (
+            {"momentum": True, "variant": "perturbed"},
+            "momentum excludes inflation, renewal, selection or variant='perturbed'",
+        ),
     ],
 )
 def test_settings_that_exclude_each_other_are_refused(settings, message):

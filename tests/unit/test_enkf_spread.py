@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from optim import EnKFConfig, EnsembleKalmanFilter, Evaluations
+from optim import Block, EnKFConfig, EnsembleKalmanFilter, Evaluations, ParameterSpace
 from optim.ensemble import nesterov
 from optim.problems import linear_responses
 from tests.unit.enkf_cases import advance, make, problem, space
@@ -43,6 +43,59 @@ def test_an_ensemble_whose_spread_is_inflated_follows_targets_that_move():
             kalman.tell(genomes, Evaluations(np.zeros(10), genomes @ forward.T, targets))
             errors[spread_inflation] += np.abs(forward @ kalman.mean - targets).mean() * (generation >= 30)
     assert errors[1.5] < 0.5 * errors[1.0]
+
+
+def still(kalman, n):
+    """Tell equal responses, which update nothing."""
+    kalman.tell(kalman.ask(), Evaluations(np.zeros(n), np.zeros((n, 1))))
+    return kalman.ask()
+
+
+def test_renewal_turns_the_deviations_and_leaves_mean_and_variance():
+    ensemble = np.random.default_rng(9).normal([1.0, -2.0], [0.1, 3.0], size=(4000, 2))
+    kalman = make(ensemble, [0.0], renewal=0.36)
+    for n in (1, 2):
+        renewed = still(kalman, 4000)
+        np.testing.assert_allclose(renewed.mean(axis=0), ensemble.mean(axis=0), atol=1e-9)
+        np.testing.assert_allclose(renewed.std(axis=0), ensemble.std(axis=0), rtol=0.05)
+        for gene in range(2):  # the cosine between old and new deviations
+            np.testing.assert_allclose(np.corrcoef(renewed[:, gene], ensemble[:, gene])[0, 1], 0.8**n, atol=0.03)
+
+
+def test_renewal_widens_a_narrowed_ensemble_towards_its_first_spread_only_in_the_named_blocks():
+    blocks = ParameterSpace((Block("a", 1, -100.0, 100.0), Block("b", 1, -100.0, 100.0)))
+    ensemble = np.random.default_rng(2).normal(0.0, 2.0, size=(4000, 2))
+    kalman = EnsembleKalmanFilter(
+        blocks, EnKFConfig(renewal=0.5, inflation_decay=0.5), initial=ensemble, targets=[0.0], seed=1, renewed=["b"]
+    )
+    state = kalman.state_dict()
+    kalman.load_state_dict(state | {"unit": state["unit"] * 0.1})
+    renewed = still(kalman, 4000)
+    np.testing.assert_allclose(renewed[:, 0], 0.1 * ensemble[:, 0], atol=1e-9)
+    np.testing.assert_allclose(renewed[:, 1].var(), 0.5 * 0.04 + 0.5 * 4.0, rtol=0.05)
+    np.testing.assert_allclose(still(kalman, 4000)[:, 1].var(), 0.75 * 2.02 + 0.25 * 4.0, rtol=0.05)
+
+
+def test_renewal_of_an_unknown_block_is_refused_with_the_names_there_are():
+    with pytest.raises(ValueError, match=r"renewed names \['weights'\], but the blocks are \['x'\]"):
+        EnsembleKalmanFilter(
+            space(2), EnKFConfig(), initial=np.ones((3, 2)), targets=[0.0], seed=1, renewed=["weights"]
+        )
+
+
+def test_a_memory_gives_the_running_mean_of_the_means_with_weights_that_sum_to_1():
+    ensemble, forward, _ = problem(10, 2, 2)
+    kalman, last = (make(ensemble, np.ones(2), gamma=10.0, memory=memory) for memory in (0.75, 0.0))
+    np.testing.assert_array_equal(kalman.mean, last.mean)
+    means = []
+    for _ in range(4):
+        for each in (kalman, last):
+            genomes = each.ask()
+            each.tell(genomes, Evaluations(np.zeros(10), genomes @ forward.T))
+        np.testing.assert_array_equal(kalman.ask(), last.ask())
+        means.append(last.mean)
+    weights = 0.75 ** np.arange(4)[::-1]
+    np.testing.assert_allclose(kalman.mean, np.average(means, axis=0, weights=weights), rtol=1e-9)
 
 
 def test_selection_replaces_the_worst_by_the_best_together_with_their_responses():
