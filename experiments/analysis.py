@@ -20,7 +20,7 @@ def spearman(first: Array, second: Array) -> float:
     return float(np.corrcoef(centered_ranks(first), centered_ranks(second))[0, 1])
 
 
-def _new_axes(rows: int = 1) -> Any:
+def new_axes(rows: int = 1) -> Any:
     """Figure and axes without a display, or (None, None) without matplotlib."""
     try:
         import matplotlib
@@ -44,7 +44,7 @@ def plot_fitness(generations: Mapping[str, NDArray[Any]], path: Path, title: str
     bool, False if matplotlib is not installed
     """
     told = [name.removeprefix("mean_") for name in generations if name.startswith("mean_")]
-    figure, axes = _new_axes(rows=1 + len(told))
+    figure, axes = new_axes(rows=1 + len(told))
     if figure is None:
         return False
     x = generations["generation"]
@@ -62,13 +62,13 @@ def plot_fitness(generations: Mapping[str, NDArray[Any]], path: Path, title: str
     bottom = axes[-1, 0]
     bottom.set(xlabel="generation")
     bottom.xaxis.get_major_locator().set_params(integer=True)
-    _save(figure, path)
+    save_figure(figure, path)
     return True
 
 
 def plot_correlation(published: Array, ours: Array, path: Path) -> bool:
     """Scatter plot of our mean fitness against the published one; False if matplotlib is not installed."""
-    figure, axes = _new_axes()
+    figure, axes = new_axes()
     if figure is None:
         return False
     ax = axes[0, 0]
@@ -78,11 +78,12 @@ def plot_correlation(published: Array, ours: Array, path: Path) -> bool:
     ax.set(xlabel="published fitness (one episode)", ylabel="mean fitness here")
     ax.set_title(f"{len(ours)} genomes, Spearman correlation {spearman(published, ours):.2f}")
     ax.legend(frameon=False)
-    _save(figure, path)
+    save_figure(figure, path)
     return True
 
 
-def _save(figure: Any, path: Path) -> None:
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure in the format of its ending, and close it."""
     from matplotlib import pyplot
 
     content = io.BytesIO()

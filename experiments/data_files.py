@@ -8,9 +8,11 @@ batches of CIFAR-10 are as published by others (EMNIST: two lists that agree; CI
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -120,6 +122,17 @@ def data_folder(folder: AnyPath | None = None) -> Path:
     """The folder of all data sets: `folder`, else the environment variable STIGMERGY_DATA, else ../shared/data."""
     root = Path(__file__).resolve().parents[1]
     return Path(folder or os.environ.get("STIGMERGY_DATA") or root.parent / "shared" / "data")
+
+
+def use_data_folder(arguments: Sequence[str] | None) -> None:
+    """Let the --data of a command line choose the folder of all data sets, in this process and those it starts.
+
+    Every rank calls it before it reads images; the parser of rank 0 tells what is wrong with the rest of the line.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--data", nargs="?")
+    if folder := parser.parse_known_args(arguments)[0].data:
+        os.environ["STIGMERGY_DATA"] = folder
 
 
 def find(file: KnownFile, folder: Path) -> Path | None:

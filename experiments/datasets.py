@@ -31,7 +31,7 @@ _CLASSES = {
     "emnist_letters": tuple(string.ascii_uppercase),
     "cifar10": ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
 }  # fmt: skip
-_EVERY = 5  # of the small digits, one of so many is for testing
+_EVERY = 5  # of images without a split, one of so many is for testing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -147,6 +147,22 @@ def of_classes(images: Images, classes: Sequence[int]) -> Images:
     )
 
 
+def every_fifth(images: Images, split: str) -> Images:
+    """A part of images that come without one, split without random numbers: every fifth of each class is for testing.
+
+    Parameters
+    ----------
+    split : "train" or "test"
+    """
+    labels = images.labels
+    place = np.empty(len(labels), np.int64)  # of an image among those of its class
+    for label in range(len(images.class_names)):
+        place[labels == label] = np.arange(np.count_nonzero(labels == label))
+    is_chosen = (place % _EVERY == _EVERY - 1) == (split == "test")
+    pixels, labels = _fixed(images.pixels[is_chosen]), _fixed(labels[is_chosen])
+    return dataclasses.replace(images, split=split, pixels=pixels, labels=labels)
+
+
 def vectors(images: Images, dtype: DTypeLike = np.float64) -> NDArray[Any]:
     """Pixels as vectors between 0 and 1.
 
@@ -170,26 +186,23 @@ def vectors(images: Images, dtype: DTypeLike = np.float64) -> NDArray[Any]:
 
 
 def _small_digits(split: str) -> Images:
-    """The 1,797 digits of scikit-learn, split without random numbers: every fifth of each class is for testing."""
+    """The 1,797 digits of scikit-learn."""
     try:
         from sklearn.datasets import load_digits
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError("the digits need scikit-learn: pip install -e '.[liquid]'.") from error
     data = load_digits()
     pixels, labels = data.images.astype(np.uint8), data.target.astype(np.int64)
-    place = np.empty(len(labels), np.int64)  # of an image among those of its class
-    for label in range(len(_DIGITS)):
-        place[labels == label] = np.arange(np.count_nonzero(labels == label))
-    is_chosen = (place % _EVERY == _EVERY - 1) == (split == "test")
-    return Images(
+    digits = Images(
         name="digits",
-        split=split,
-        pixels=_fixed(pixels[is_chosen]),
-        labels=_fixed(labels[is_chosen]),
+        split="",
+        pixels=pixels,
+        labels=labels,
         class_names=_DIGITS,
         max_value=16,
         sha256={"sklearn.datasets.load_digits": hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()},
     )
+    return every_fifth(digits, split)
 
 
 def _zero_based(labels: NDArray[np.uint8], path: Path, n_classes: int, first_label: int) -> NDArray[np.int64]:

@@ -66,7 +66,7 @@ def evaluate_generation(
     OSError : the journal cannot be written.
     """
 
-    rows = genomes.reshape(len(genomes) // study.block, -1)  # of the tasks
+    rows = _blocks(study, genomes)
 
     def finished(result: TaskResult) -> None:
         if not _fits(study, result):
@@ -96,7 +96,7 @@ def evaluate_generation(
         evaluate({task: TaskResult(task, None, 0.0) for task in everything if task not in suspects})
     results = evaluate({task: result for task, result in journal.known.items() if _fits(study, result)})
     values = mean_over_episodes(_of_tasks(study, results).reshape(len(rows), study.config.episodes, -1))
-    values = values.reshape(len(genomes), -1)
+    values = values.reshape(len(rows) * study.block, -1)[: len(genomes)]
     reading = Reading(values) if study.read is None else study.read(number, values)
     fitness = reading.measures[:, study.fitness_column]
     evaluations = Evaluations(fitness, reading.responses, reading.targets)
@@ -176,6 +176,14 @@ def _identity(study: Study, results: list[TaskResult]) -> dict[str, NDArray[Any]
     columns["individual"] = [study.block * block for block in columns["individual"]]
     seeds = {"env_seed": [study.seed_of(result.task) for result in results]}
     return {name: np.array(column, dtype=np.int64) for name, column in (columns | seeds).items()}
+
+
+def _blocks(study: Study, genomes: Array) -> Array:
+    """(n_blocks, block * n_params), the genomes of the tasks; the last block is filled up with its last genome."""
+    n_missing = -len(genomes) % study.block
+    if n_missing:
+        genomes = np.concatenate([genomes, np.repeat(genomes[-1:], n_missing, axis=0)])
+    return genomes.reshape(len(genomes) // study.block, -1)
 
 
 def _of_tasks(study: Study, results: list[TaskResult]) -> Array:

@@ -116,9 +116,10 @@ def start_or_resume(
     RunFolder.check_new(path)  # before any work
     if error := memory_error(config.population, program.n_params(config)):
         raise ConfigError(error)
-    optimizer = program.make_optimizer(config)
+    optimizer, study = program.make_optimizer(config), program.make_study(config)
     evaluator = make_evaluator(config, program.task_settings(config), make)
-    return _evolve(program, config, optimizer, RunFolder.create(path, config_to_toml(config)), evaluator, commit)
+    run = RunFolder.create(path, config_to_toml(config))
+    return _evolve(program, study, optimizer, run, evaluator, commit)
 
 
 def make_evaluator(config: Any, task_settings: Any, make: MakeEvaluator) -> Evaluator:
@@ -139,13 +140,14 @@ def _resume(
         raise ConfigError(
             f"{run.path} was started with another configuration ({describe(different)}). Start a new run for it."
         )
+    optimizer, study = program.make_optimizer(config), program.make_study(config)
     evaluator = make_evaluator(config, program.task_settings(config), make)
-    return _evolve(program, config, program.make_optimizer(config), run, evaluator, commit)
+    return _evolve(program, study, optimizer, run, evaluator, commit)
 
 
 def _evolve(
-    program: Program, config: Any, optimizer: Optimizer, run: RunFolder, evaluator: Evaluator, commit: str
+    program: Program, study: Study, optimizer: Optimizer, run: RunFolder, evaluator: Evaluator, commit: str
 ) -> int:
-    say(f"{program.headline(config)}, {evaluator.n_ranks} ranks: {run.path}")
-    start = collect_provenance(config.seed, evaluator.n_ranks, mpi_library(), commit)
-    return evolve(program.make_study(config), optimizer, run, evaluator, start)
+    say(f"{program.headline(study.config)}, {evaluator.n_ranks} ranks: {run.path}")
+    start = collect_provenance(study.config.seed, evaluator.n_ranks, mpi_library(), commit)
+    return evolve(study, optimizer, run, evaluator, start)

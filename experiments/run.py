@@ -134,7 +134,7 @@ def _run_generation(
     genomes = optimizer.ask()
     asked = time.perf_counter()
     header = Header(number, genomes_digest(genomes), config_digest(study.config))
-    n_tasks = len(genomes) // study.block * study.config.episodes
+    n_tasks = math.ceil(len(genomes) / study.block) * study.config.episodes
 
     def stopping(is_surely_wanted: bool) -> None:
         # With several ranks SIGTERM may be how a launcher tells that a rank has crashed: that exonerates no task.

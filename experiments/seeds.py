@@ -41,3 +41,13 @@ def optimizer_seed(root: int) -> np.random.SeedSequence:
 def initial_rng(root: int) -> np.random.Generator:
     """Generator of the first generation, the same for every optimizer."""
     return np.random.default_rng(np.random.SeedSequence(root, spawn_key=(1,)))
+
+
+def members_rng(root: int) -> np.random.Generator:
+    """Generator of the members around a first network, where that has one of its own: any number of them around it."""
+    return np.random.default_rng(np.random.SeedSequence(root, spawn_key=(1, 0, 0, 0, 0)))
+
+
+def order_rng(root: int, epoch: int) -> np.random.Generator:
+    """Generator of the order in which an epoch shows its examples."""
+    return np.random.default_rng(np.random.SeedSequence(root, spawn_key=(0, 0, 0, 0, epoch)))

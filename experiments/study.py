@@ -39,8 +39,8 @@ class Study:
     save : writes what the run has found, given the optimizer and the best genome so far, and returns where
     read : number of a generation and (n, n_values) means over episodes -> Reading; None: the values are the measures
     n_values : numbers that a task gives for an individual; 0: one for each measure
-    block : individuals that share a task, which gets their genomes end to end and gives their values so; divides the
-        population. Its `Task.individual` is the number of the block, and what fails, fails for the whole block
+    block : individuals that share a task, which gets their genomes end to end and gives their values so. Its
+        `Task.individual` is the number of the block, and what fails, fails for the whole block
     keeps_values : whether values survive an end within a generation; otherwise the generation is computed again
     observe : after every generation that was told: further tables of its record, each with a column "generation"
     min_survivors : individuals that must work, or there is nothing to learn from

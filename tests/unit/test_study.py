@@ -51,7 +51,7 @@ def four_values(task, genome):
     return np.concatenate([measure(task, genome), genome[:2]])
 
 
-@pytest.mark.parametrize("block", [2, 4])
+@pytest.mark.parametrize("block", [2, 3, 4, 8])
 def test_blocks_of_individuals_give_the_fitness_of_single_ones(tmp_path, block):
     start(tmp_path / "single", measure)
     start(tmp_path / "blocks", in_blocks(block), block=block)

@@ -1,0 +1,209 @@
+"""Deep networks trained by the ensemble Kalman filter: settings, batches, first ensemble, runs, studies."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments import dnn_config, dnn_study, process
+from experiments.batches import batch_of
+from experiments.data_files import data_folder, use_data_folder
+from experiments.datasets import Images
+from experiments.dnn_config import DnnConfig, load_config
+from experiments.dnn_figures import read_run, table
+from experiments.dnn_studies import STUDIES
+from experiments.dnn_studies import main as studies
+from experiments.dnn_study import estimate, first_network, make_network_task, make_optimizer, make_study, predictions
+from experiments.enkf_dnn import main
+from experiments.run_folder import RunFolder
+from experiments.settings import ConfigError, config_to_dict
+from optim.tasks import Task
+
+SMALL = ["--population", "8", "--generations", "3", "--batch", "16", "--test-every", "2", "--block", "4"]
+
+
+@pytest.fixture(autouse=True)
+def _empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(process, "_is_stop_requested", False)
+
+
+@pytest.fixture(autouse=True)
+def blobs(monkeypatch):
+    """Ten classes of pictures in place of the data sets: each has a bright column of its own."""
+
+    def images(name, split):
+        rng = np.random.default_rng(0 if split == "train" else 1)
+        labels = rng.integers(10, size=200 if split == "train" else 50)
+        pixels = rng.integers(60, size=(len(labels), 28, 28), dtype=np.uint8)
+        for place, label in enumerate(labels):
+            pixels[place, :, 2 * label + 3 : 2 * label + 6] += 180
+        return Images(name=name, split=split, pixels=pixels, labels=labels, class_names=tuple("0123456789"), sha256={})
+
+    monkeypatch.setattr(dnn_study, "load_images", images)
+    return images
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"network": "cmn"}, "network='cmn' is unknown, did you mean 'cnn'"),
+        ({"images": "mnits"}, "images='mnits' is unknown, did you mean 'mnist'"),
+        ({"activation": "sigmoid"}, "activation='sigmoid' is unknown: choose one of logistic"),
+        ({"network": "mlp", "n_hidden": "[0]"}, "is not a tuple of integers >= 1"),
+        ({"batch": "0"}, "batch=0 is not allowed: it must be >= 1"),
+        ({"sigma": "-1.0"}, r"sigma=-1.0 is outside \[0, inf\)"),
+        ({"temperature": "0.0"}, r"temperature=0.0 is outside \(0, inf\)"),
+        ({"episodes": "2"}, "episodes=2: a batch has nothing random"),
+        ({"ga.n_elite": "1"}, "optimizer"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(flags, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config(None, flags)
+
+
+def test_batches_of_an_epoch_have_no_image_in_common_and_repeat_by_their_number():
+    epoch = np.concatenate([batch_of(number, 50, 12, seed=3) for number in range(4)])
+    assert len(set(epoch.tolist())) == 48
+    assert set(epoch.tolist()) <= set(range(50))
+    np.testing.assert_array_equal(batch_of(1, 50, 12, 3), epoch[12:24])
+    assert set(batch_of(4, 50, 12, 3).tolist()) != set(epoch[:12].tolist())
+    assert not np.array_equal(batch_of(0, 50, 12, 4), epoch[:12])
+
+
+@pytest.mark.parametrize("n", [0, 51])
+def test_a_batch_needs_as_many_images_as_it_has(n):
+    with pytest.raises(ValueError, match=rf"a batch of {n} images is not allowed: there are 50, give 1 … 50"):
+        batch_of(0, 50, n, 1)
+
+
+def test_members_lie_around_the_first_network_whose_last_layer_is_zero():
+    config = DnnConfig(population=400, hidden_spread=0.02, output_spread=0.3)
+    genomes, centre = make_optimizer(config).ask(), first_network(config)
+    assert not centre[5250:].any()
+    np.testing.assert_allclose(centre[:250].std(), 4.0 / 5.0, rtol=0.15)
+    np.testing.assert_allclose(centre[250:5250].std(), 4.0 / np.sqrt(250), rtol=0.05)
+    np.testing.assert_allclose(genomes.mean(axis=0), centre, atol=5 * 0.3 / 20)
+    np.testing.assert_allclose(genomes[:, :5250].std(axis=0).mean(), 0.02, rtol=0.02)
+    np.testing.assert_allclose(genomes[:, 5250:].std(axis=0).mean(), 0.3, rtol=0.02)
+
+
+def test_the_first_members_do_not_depend_on_how_many_there_are():
+    few, many = (make_optimizer(DnnConfig(population=n)).ask() for n in (4, 9))
+    np.testing.assert_array_equal(few, many[:4])
+
+
+def test_a_bad_start_has_weights_of_one_size_in_all_layers():
+    weights = first_network(DnnConfig(sigma=2.0))
+    np.testing.assert_allclose([weights[:5250].std(), weights[5250:].std()], [2.0, 2.0], rtol=0.05)
+
+
+def test_a_task_gives_the_logits_of_its_members_on_the_batch_of_its_generation(blobs):
+    config = DnnConfig(population=6, batch=5, repetitions=2, block=3, temperature=4.0)
+    respond, genomes = make_network_task(config_to_dict(config)), make_optimizer(config).ask()
+    images = blobs("mnist", "train")
+    for generation in (0, 1, 2):
+        chosen = batch_of(generation // 2, 200, 5, config.seed)
+        expected = config.make_network().logits(genomes[3:], (images.pixels[chosen] / 255.0).astype(np.float32)) / 4.0
+        given = respond(Task(generation, 1, 0), genomes[3:].ravel())
+        np.testing.assert_allclose(given, expected.ravel(), rtol=1e-5, atol=1e-5)
+
+
+def test_cross_entropy_accuracy_and_targets_follow_from_the_logits(blobs):
+    config = DnnConfig(population=2, batch=3)
+    labels = blobs("mnist", "train").labels[batch_of(0, 200, 3, config.seed)]
+    logits = np.zeros((3, 3, 10))
+    logits[0, np.arange(3), labels] = np.log(9.0)  # probability 1/2 of the label
+    logits[1, 0, labels[0]] = logits[1, 1, (labels[1] + 1) % 10] = logits[1, 2, (labels[2] + 1) % 10] = 1.0
+    logits[2] = np.nan
+    reading = make_study(config).read(0, logits.reshape(3, -1))
+    np.testing.assert_allclose(reading.measures[0], [-np.log(2.0), 1.0])
+    np.testing.assert_allclose(reading.measures[1, 1], 1.0 / 3.0)
+    assert np.isnan(reading.measures[2]).all()
+    np.testing.assert_array_equal(reading.targets.reshape(3, 10).argmax(axis=1), labels)
+    np.testing.assert_array_equal(reading.responses, logits.reshape(3, -1))
+
+
+@pytest.mark.parametrize("network", ["cnn", "mlp"])
+def test_a_run_learns_the_pictures_and_keeps_network_tests_and_layers(tmp_path, blobs, network):
+    arguments = ["--network", network, "--population", "60", "--generations", "12", "--batch", "50", "--block", "16"]
+    assert main([*arguments, "--n-hidden", "[20]", "--test-every", "5", "--name", "run"]) == 0
+    run = RunFolder(tmp_path / "runs" / "run")
+    tables = run.read_results()
+    assert tables["test"]["generation"].tolist() == [4, 9, 11]
+    assert tables["test"]["accuracy"][-1] > 0.8
+    assert np.isfinite(tables["layers"]["activity_sd"]).all()
+    config = load_config(run.path / "config.toml", {})
+    weights = dnn_study.read_network(run)
+    right = predictions(config.make_network(), weights, blobs("mnist", "test")) == blobs("mnist", "test").labels
+    assert right.mean() == tables["test"]["accuracy"][-1]
+    lines = table([read_run("one", run, config)]).splitlines()
+    assert lines[-1].startswith(f"| one | {tables['test']['accuracy'][-1]:.2%} | 600 |")
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_result(tmp_path, monkeypatch):
+    assert main([*SMALL, "--generations", "1", "--name", "parts"]) == 0
+    assert main(["--resume", "runs/parts", "--generations", "3"]) == 0
+    assert main([*SMALL, "--name", "whole"]) == 0
+    tables = [RunFolder(tmp_path / "runs" / name).read_results() for name in ("parts", "whole")]
+    for name in ("fitness", "accuracy"):
+        np.testing.assert_array_equal(*(each["individuals"][name] for each in tables))
+    np.testing.assert_array_equal(
+        *(dnn_study.read_network(RunFolder(tmp_path / "runs" / n)) for n in ("parts", "whole"))
+    )
+
+
+def test_other_optimizers_train_networks_too():
+    assert main([*SMALL, "--optimizer", "es", "--name", "es"]) == 0
+    assert main([*SMALL, "--optimizer", "ga", "--network", "mlp", "--name", "ga"]) == 0
+
+
+def test_the_result_of_a_filter_is_its_mean_of_another_search_its_best():
+    config = DnnConfig(population=4)
+    kalman, best = make_optimizer(config), np.ones(18_050)
+    np.testing.assert_array_equal(estimate(kalman, best), kalman.mean)
+    other = make_optimizer(dataclasses.replace(config, optimizer="es"))
+    assert estimate(other, best) is best
+
+
+def test_missing_images_are_told_before_anything_is_made(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(dnn_study, "load_images", dnn_config.load_images)
+    monkeypatch.setenv("STIGMERGY_DATA", "")
+    assert main([*SMALL, "--data", str(tmp_path / "nowhere"), "--name", "run"]) == process.EXIT_CANNOT_CREATE
+    error = capsys.readouterr().err
+    assert "nowhere" in error
+    assert "stigmergy fetch-data mnist" in error
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_data_flag_chooses_the_folder_of_images(monkeypatch):
+    monkeypatch.setenv("STIGMERGY_DATA", "before")
+    use_data_folder(["--seed", "1"])
+    assert data_folder() == Path("before")
+    use_data_folder(["--data", "after"])
+    assert data_folder() == Path("after")
+
+
+def test_a_study_trains_what_is_missing_and_draws_what_is_there(tmp_path, capsys):
+    assert studies(["activations", *SMALL, "--network", "mlp"]) == 0
+    written = (tmp_path / "runs" / "activations.md").read_text()
+    assert [line.split(" | ")[0] for line in written.splitlines()[2:]] == ["| logistic", "| tanh", "| relu", "| step"]
+    assert (tmp_path / "runs" / "activations.png").stat().st_size > 10_000
+    before = RunFolder(tmp_path / "runs" / "activations-step").read_results()
+    assert studies(["activations", *SMALL, "--network", "mlp"]) == 0
+    assert (tmp_path / "runs" / "activations.md").read_text() == written
+    np.testing.assert_array_equal(
+        RunFolder(tmp_path / "runs" / "activations-step").read_results()["individuals"]["fitness"],
+        before["individuals"]["fitness"],
+    )
+    assert "activations: step" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_labels_of_a_study_are_different_and_its_settings_are_allowed(study):
+    labels = [variant.label for variant in STUDIES[study]]
+    assert len(set(labels)) == len(labels)
+    for variant in STUDIES[study]:
+        load_config(None, variant.settings)
