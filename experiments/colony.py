@@ -40,7 +40,7 @@ def make_study(config: AntsConfig) -> Study:
         told=("food",),
         seed_of=lambda task: task_seeds(config, task)[0],
         read=lambda generation, values: Reading(values, colony_responses(values, config.env)),
-        min_survivors=2 if config.optimizer == "enkf" else 1,  # the filter needs a covariance
+        min_survivors=config.min_survivors,
         save=_save_best,
         record_best=functools.partial(_record_spikes, config) if config.record_spikes else None,
         bytes_of_best=_spike_bytes(config) if config.record_spikes else 0.0,

@@ -13,17 +13,23 @@ from experiments.datasets import Images, every_fifth, load, of_classes
 from experiments.deep_networks import MLP, DeepNetwork, PublishedCNN
 from experiments.search_config import SearchConfig
 from experiments.settings import ConfigError, check_flags, fill, read_settings
-from optim import EnKFConfig
+from optim import AdaptiveConfig, EnKFConfig
 
 # Of ten classes, as the networks have outputs. "letters": A to J; "letters_test": from the test file alone
 IMAGES = ("mnist", "fashion_mnist", "letters", "letters_test")
 NETWORKS = ("cnn", "mlp")
 
 
-def _filter() -> EnKFConfig:
-    return EnKFConfig(
-        loss="categorical", variant="sqrt", step="misfit", gamma=0.25, block_length=10, renewal=0.1, memory=0.9
-    )
+# Of the filter, adaptive or not.
+_FILTER: dict[str, Any] = {
+    "loss": "categorical",
+    "variant": "sqrt",
+    "step": "misfit",
+    "gamma": 0.25,
+    "block_length": 10,
+    "renewal": 0.1,
+    "memory": 0.9,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +46,7 @@ class DnnConfig(SearchConfig):
     activation: str = "logistic"  # of the hidden units: "logistic", "tanh", "relu" or "step"
     images: str = "mnist"  # one of IMAGES; "letters" are A to J
     batch: int = 256  # images per generation, >= 1
-    repetitions: int = 1  # generations that see the same batch, >= 1
+    repetitions: int = 1  # generations that see the same batch, >= 1; adaptive_enkf has its own
     gain: float = 4.0  # hidden weights of the first mean network have the standard deviation gain / sqrt(inputs), >= 0
     sigma: float = 0.0  # > 0: instead, all its weights have this standard deviation, as in the published program
     hidden_spread: float = 0.02  # standard deviation of the first members from the mean network, >= 0; hidden weights
@@ -48,7 +54,8 @@ class DnnConfig(SearchConfig):
     temperature: float = 1.0  # > 0, divides the logits in the loss: for networks that begin with large ones
     test_every: int = 26  # generations between tests on the test images, >= 1; there is one after the last
     block: int = 25  # members whose responses are computed together, >= 1
-    enkf: EnKFConfig = field(default_factory=_filter)
+    enkf: EnKFConfig = field(default_factory=lambda: EnKFConfig(**_FILTER))
+    adaptive_enkf: AdaptiveConfig = field(default_factory=lambda: AdaptiveConfig(**_FILTER))
 
     def __post_init__(self) -> None:
         SearchConfig.__post_init__(self)
@@ -67,7 +74,17 @@ class DnnConfig(SearchConfig):
             raise ConfigError(f"temperature={self.temperature} is outside (0, inf). Give e.g. the size of a logit.")
         if self.episodes != 1:
             raise ConfigError(f"episodes={self.episodes}: a batch has nothing random, so it must be 1.")
+        if self.is_adaptive and self.repetitions != 1:
+            raise ConfigError(
+                f"repetitions={self.repetitions} has no effect: this optimizer chooses them. "
+                "Give adaptive_enkf.repetitions for the first batch."
+            )
         self.make_network()
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether the optimizer says which batch a generation sees."""
+        return self.optimizer == "adaptive_enkf"
 
     def make_network(self) -> DeepNetwork:
         """The network that is trained.

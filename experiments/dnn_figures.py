@@ -27,9 +27,14 @@ class Training:
     accuracy: NDArray[np.float64]  # (n_tests,) on all test images
     seconds: float  # wall time of training in all
     layers: dict[str, NDArray[Any]]  # table: images, layer, activity_mean, activity_sd, activity_saturated, …
-    spread: NDArray[np.float64] = field(
-        default_factory=lambda: _NOTHING
-    )  # (n_generations,) of the ensemble, of the first
+    # Of the filter, generation by generation: members, and the spread of the ensemble, of the first
+    spread: NDArray[np.float64] = field(default_factory=lambda: _NOTHING)
+    members: NDArray[np.float64] = field(default_factory=lambda: _NOTHING)
+
+    @property
+    def has_members_that_change(self) -> bool:
+        """Whether the ensemble was resized."""
+        return np.unique(self.members).size > 1
 
 
 def read_run(label: str, run: RunFolder, config: DnnConfig) -> Training:
@@ -40,13 +45,15 @@ def read_run(label: str, run: RunFolder, config: DnnConfig) -> Training:
     def shown(generation: NDArray[Any]) -> NDArray[np.int64]:
         return (generation + 1) * config.batch
 
+    spread = tables["diagnostics"].get("spread", _NOTHING)
     return Training(
         label=label,
         images=shown(test["generation"]),
         accuracy=test["accuracy"],
         seconds=float(tables["generations"]["seconds"].sum()),
         layers={**layers, "images": shown(layers["generation"])},
-        spread=tables["diagnostics"].get("spread", _NOTHING),
+        spread=spread,
+        members=tables["diagnostics"].get("members", np.full(len(spread), float(config.population))),
     )
 
 
@@ -67,45 +74,56 @@ def read_baseline(label: str, path: Path) -> Training:
 def table(trainings: Sequence[Training]) -> str:
     """Markdown: what each reached, how many images and how long it took, and the layers at the end."""
     lines = [
-        "| training | test images right | images shown | wall time | spread | saturated units, layer by layer |",
-        "|---|---|---|---|---|---|",
+        "| training | test images right | images shown | wall time | spread | saturated units, layer by layer "
+        "| members | networks × images |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for training in trainings:
         last = training.layers["images"] == training.layers["images"][-1]
         saturated = training.layers["activity_saturated"][last]
         shares = ", ".join(f"{share:.0%}" for share in saturated[np.isfinite(saturated)])
-        spread = f"{training.spread[-1]:.2f}" if training.spread.size else "–"
+        spread, members, work = "–", "–", "–"
+        if training.spread.size:
+            spread = f"{training.spread[-1]:.2f}"
+            members = f"{training.members[0]:.0f}"
+            work = f"{training.members.mean() * training.images[-1]:,.0f}"
+        if training.has_members_that_change:
+            members += f" → {training.members[-1]:.0f}"
         lines.append(
             f"| {training.label} | {training.accuracy[-1]:.2%} | {training.images[-1]:,} | {training.seconds:.0f} s "
-            f"| {spread} | {shares} |"
+            f"| {spread} | {shares} | {members} | {work} |"
         )
     return "\n".join(lines) + "\n"
 
 
 def draw(trainings: Sequence[Training], title: str, path: Path) -> bool:
-    """Test errors over images shown, spread of the ensembles, and saturation of the last hidden layer.
+    """Test errors over images shown, spread of the ensembles, their members if these change, saturated units.
 
     Returns
     -------
     bool, False if matplotlib is not installed
     """
-    figure, axes = new_axes(rows=3)
+    changes = any(training.has_members_that_change for training in trainings)
+    figure, axes = new_axes(rows=4 if changes else 3)
     if figure is None:
         return False
-    error, spread, saturation = axes[:, 0]
+    error, spread, *more, saturation = axes[:, 0]
     for training in trainings:
         style = {"label": training.label, "linestyle": "-" if training.spread.size else "--"}
         error.plot(training.images, 1.0 - training.accuracy, **style)
-        if training.spread.size:
-            spread.plot(np.linspace(0, training.images[-1], len(training.spread) + 1)[1:], training.spread)
-        else:
-            spread.plot([], [])  # the next colour
+        shown = np.linspace(0, training.images[-1], len(training.spread) + 1)[1:]  # nothing: only the next colour
+        spread.plot(shown, training.spread)
+        for members in more:
+            members.step(shown, training.members, where="pre")
         layers = training.layers
         hidden = layers["layer"] == layers["layer"][np.isfinite(layers["activity_saturated"])][-1]
         saturation.plot(layers["images"][hidden], layers["activity_saturated"][hidden], **style)
     error.set(yscale="log", ylabel="test error", title=title)
     error.legend(frameon=False, fontsize="small")
     spread.set(ylabel="spread, of the first")
+    for members in more:
+        members.set(ylabel="members")
+        members.set_ylim(bottom=0)
     saturation.set(ylabel="saturated units,\nlast hidden layer", xlabel="images shown")
     save_figure(figure, path)
     return True

@@ -1,6 +1,6 @@
 """Compare trainings of deep networks: one table and one figure per study, from run folders that can be resumed.
 
-python experiments/dnn_studies.py activations           # or: initialisation, sizes, images, networks
+python experiments/dnn_studies.py activations           # or: adaptive, initialisation, sizes, images, networks
 mpirun -n 16 python experiments/dnn_studies.py sizes --population 1000 --generations 234
 python experiments/dnn_studies.py images --runs RUNS    # goes on where it was stopped, or shows what is there
 
@@ -74,6 +74,10 @@ STUDIES: dict[str, list[Variant]] = {
         Variant("cnn", {}),
         *_with_baselines("mlp", {"network": "mlp"}),
         Variant("mlp, step", {"network": "mlp", "activation": "step"}),
+    ],
+    "adaptive": [
+        Variant("fixed", {}),
+        Variant("adaptive", {"optimizer": "adaptive_enkf", "adaptive_enkf.largest": 800}),
     ],
 }
 

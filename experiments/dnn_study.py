@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import typing
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,7 +22,7 @@ from experiments.seeds import initial_rng, members_rng, optimizer_seed
 from experiments.settings import fill
 from experiments.storage import Tables, commit, read_tables, reading, write_tables
 from experiments.study import Reading, Study
-from optim import Block, EnsembleKalmanFilter, Optimizer, ParameterSpace
+from optim import AdaptiveFilter, Block, EnsembleKalmanFilter, Optimizer, ParameterSpace
 from optim.base import Array
 from optim.methods import Start
 from optim.misfit import cross_entropy_misfit
@@ -34,16 +35,27 @@ _N_STATISTICS = 1000  # test images for the activities of the layers
 
 
 class ImageBatches:
-    """The training images of a study, by generation."""
+    """The training images of a study, batch by batch."""
 
     def __init__(self, config: DnnConfig) -> None:
         self._config = config
         self._images = load_images(config.images, "train")
         self._number, self._batch = -1, (np.empty(0, np.float32), np.empty(0, np.int64))
 
-    def of_generation(self, generation: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Pixels (batch, height, width) in [0, 1] and labels (batch,)."""
-        config, number = self._config, generation // self._config.repetitions
+    def of_task(self, task: Task) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """See `shown`."""
+        return self.shown(task.episode if self._config.is_adaptive else task.generation)
+
+    def shown(self, generation: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Pixels (batch, height, width) in [0, 1] and labels (batch,) of a generation.
+
+        Parameters
+        ----------
+        generation : its number; if the optimizer is adaptive, that of its batch
+        """
+        config, number = self._config, generation
+        if not config.is_adaptive:
+            number //= config.repetitions
         if number != self._number:
             chosen = batch_of(number, len(self._images.labels), config.batch, config.seed)
             self._batch = as_inputs(self._images, chosen), self._images.labels[chosen]
@@ -64,7 +76,7 @@ def make_network_task(settings: Any) -> TaskFunction:
     network, batches = config.make_network(), ImageBatches(config)
 
     def respond(task: Task, genomes: Array) -> Array:
-        images, _ = batches.of_generation(task.generation)
+        images, _ = batches.of_task(task)
         return network.logits(genomes.reshape(-1, network.n_params), images).ravel() / config.temperature
 
     return respond
@@ -75,7 +87,7 @@ def make_study(config: DnnConfig) -> Study:
     network, batches, test = config.make_network(), ImageBatches(config), load_images(config.images, "test")
 
     def read(generation: int, values: Array) -> Reading:
-        labels = batches.of_generation(generation)[1]
+        labels = batches.shown(generation)[1]
         targets = np.eye(N_CLASSES)[labels].ravel()
         _, misfits = cross_entropy_misfit(values, targets, N_CLASSES)
         is_right = values.reshape(len(values), -1, N_CLASSES).argmax(axis=2) == labels
@@ -101,12 +113,18 @@ def make_study(config: DnnConfig) -> Study:
         seed_of=lambda task: config.seed,
         save=functools.partial(_save, config),
         read=read,
+        batch=_batch_of if config.is_adaptive else None,
         n_values=config.batch * N_CLASSES,
         block=config.block,
         keeps_values=False,
         observe=observe,
-        min_survivors=2 if config.optimizer == "enkf" else 1,
+        min_survivors=config.min_survivors,
     )
+
+
+def _batch_of(optimizer: Optimizer) -> int:
+    """Number of the batch that the next generation sees."""
+    return typing.cast(AdaptiveFilter, optimizer).batch
 
 
 def make_optimizer(config: DnnConfig) -> Optimizer:

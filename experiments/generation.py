@@ -32,6 +32,7 @@ class Generation:
     results: list[TaskResult]  # by individual, or block of them, then episode
     measures: Array  # (n, n_measures), means over episodes, NaN for failed individuals
     evaluations: Evaluations
+    first_episode: int = 0  # of all individuals, see `Study.batch`
 
     @property
     def best(self) -> int:
@@ -53,11 +54,12 @@ def evaluate_generation(
     number: int,
     genomes: Array,
     on_result: Callable[[TaskResult], object],
+    first_episode: int = 0,
 ) -> Generation:
     """Evaluate what the journal does not know yet.
 
     A task that was alone when its process ended, ``1 + retries`` times, is recorded as failed; suspects run first, with
-    nobody else. The rules are in `experiments.journal`.
+    nobody else. The rules are in `experiments.journal`. For the number of the first episode see `Study.batch`.
 
     Raises
     ------
@@ -82,6 +84,7 @@ def evaluate_generation(
             number,
             rows,
             study.config.episodes,
+            first_episode=first_episode,
             known=known,
             on_start=journal.started,
             on_result=finished,
@@ -91,16 +94,22 @@ def evaluate_generation(
     for task, n_crashes in journal.crashed.items():
         if n_crashes > study.config.retries:
             finished(_crash(task, n_crashes, journal.n_starts(task)))
-    everything = [task for task, _ in tasks_of(number, rows, study.config.episodes)]
+    everything = [task for task, _ in tasks_of(number, rows, study.config.episodes, first_episode)]
     while suspects := set(journal.suspects):
         evaluate({task: TaskResult(task, None, 0.0) for task in everything if task not in suspects})
     results = evaluate({task: result for task, result in journal.known.items() if _fits(study, result)})
     values = mean_over_episodes(_of_tasks(study, results).reshape(len(rows), study.config.episodes, -1))
-    values = values.reshape(len(rows) * study.block, -1)[: len(genomes)]
-    reading = Reading(values) if study.read is None else study.read(number, values)
+    reading = _read(study, number, first_episode, values.reshape(len(rows) * study.block, -1)[: len(genomes)])
     fitness = reading.measures[:, study.fitness_column]
     evaluations = Evaluations(fitness, reading.responses, reading.targets)
-    return Generation(number, genomes, results, reading.measures, evaluations)
+    return Generation(number, genomes, results, reading.measures, evaluations, first_episode)
+
+
+def _read(study: Study, number: int, first_episode: int, values: Array) -> Reading:
+    """What the means over episodes (n, n_values) of a generation mean."""
+    if study.read is None:
+        return Reading(values)
+    return study.read(number if study.batch is None else first_episode, values)
 
 
 def generation_tables(

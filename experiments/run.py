@@ -150,7 +150,8 @@ def _run_generation(
     ):
         for line in journal.warnings:
             _warn(line)
-        generation = evaluate_generation(study, evaluator, journal, number, genomes, lambda _: bar.update())
+        first = 0 if study.batch is None else study.batch(optimizer)
+        generation = evaluate_generation(study, evaluator, journal, number, genomes, lambda _: bar.update(), first)
         if reason := _too_many_failed(study, generation):
             journal.retry_failed()
             raise GenerationFailedError(reason)
@@ -176,7 +177,7 @@ def _commit(study: Study, run: RunFolder, progress: Progress, generation: Genera
     number, best = generation.number, generation.best
     run.records.write(number, tables)
     if study.record_best is not None:
-        study.record_best(run, Task(number, best, 0), generation.genomes[best])
+        study.record_best(run, Task(number, best, generation.first_episode), generation.genomes[best])
     progress.notice(generation)
 
 

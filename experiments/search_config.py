@@ -10,6 +10,7 @@ from envs.presets import nearest_name
 from experiments.settings import ConfigError, RunConfig
 from optim import (
     ACOConfig,
+    AdaptiveConfig,
     AnnealingConfig,
     CMAESConfig,
     CoSyNEConfig,
@@ -31,7 +32,7 @@ from optim import (
     RandomConfig,
     TemperingConfig,
 )
-from optim.methods import METHODS, Start, make_optimizer
+from optim.methods import FILTERS, METHODS, Start, make_optimizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class SearchConfig(RunConfig):
     optimizer: str = "ga"
     n_coefficients: int = 0  # > 0: search so many cosine coefficients of each block of genes, see optim.Dct
     aco: ACOConfig = field(default_factory=ACOConfig)
+    adaptive_enkf: AdaptiveConfig = field(default_factory=AdaptiveConfig)
     annealing: AnnealingConfig = field(default_factory=AnnealingConfig)
     cma_es: CMAESConfig = field(default_factory=CMAESConfig)
     cosyne: CoSyNEConfig = field(default_factory=CoSyNEConfig)
@@ -68,6 +70,11 @@ class SearchConfig(RunConfig):
             raise ConfigError(f"optimizer={self.optimizer!r} is unknown{nearest_name(self.optimizer, METHODS)}")
         if self.n_coefficients < 0:
             raise ConfigError(f"n_coefficients={self.n_coefficients} is not allowed: give 0 for none, or e.g. 50.")
+
+    @property
+    def min_survivors(self) -> int:
+        """Individuals of a generation that must not fail: a filter needs a covariance."""
+        return 2 if self.optimizer in FILTERS else 1
 
     def unused(self) -> frozenset[str]:
         """The sections of the other optimizers."""

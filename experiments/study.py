@@ -37,7 +37,10 @@ class Study:
     told : those of which every generation tells the best individual's and the mean
     seed_of : seed of the world of a task, for the records
     save : writes what the run has found, given the optimizer and the best genome so far, and returns where
-    read : number of a generation and (n, n_values) means over episodes -> Reading; None: the values are the measures
+    read : number of a generation, or of its batch if there is `batch`, and (n, n_values) means over episodes ->
+        Reading; None: the values are the measures
+    batch : which mini-batch a generation sees, given the optimizer that has asked for it, where this depends on its
+        state. The number travels as `Task.episode`, from which the episodes of the generation are counted on; None: 0
     n_values : numbers that a task gives for an individual; 0: one for each measure
     block : individuals that share a task, which gets their genomes end to end and gives their values so. Its
         `Task.individual` is the number of the block, and what fails, fails for the whole block
@@ -56,6 +59,7 @@ class Study:
     seed_of: Callable[[Task], int]
     save: Callable[[RunFolder, Optimizer, Array], str]
     read: Callable[[int, Array], Reading] | None = None
+    batch: Callable[[Optimizer], int] | None = None
     n_values: int = 0
     block: int = 1
     keeps_values: bool = True

@@ -1,6 +1,7 @@
 """Search over vectors: optimizers that ask for genomes and are told their fitness."""
 
 from optim.aco import ACOConfig, ContinuousAntColony
+from optim.adaptive import AdaptiveConfig, AdaptiveFilter
 from optim.annealing import AnnealingConfig, SimulatedAnnealing
 from optim.ant_system import AntSystemConfig, MaxMinAntSystem
 from optim.base import Evaluations, Optimizer
@@ -31,6 +32,8 @@ __all__ = [
     "SNES",
     "XNES",
     "ACOConfig",
+    "AdaptiveConfig",
+    "AdaptiveFilter",
     "AnnealingConfig",
     "AntSystemConfig",
     "Block",

@@ -4,35 +4,24 @@ Bit-identical repetition needs the same number of BLAS threads: cap it (OPENBLAS
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optim.base import Array, Evaluations, Seed
 from optim.enkf_config import EnKFConfig
-from optim.ensemble import ALL, add_noise, effective_rank, in_row_blocks, nesterov, redraw, renew, spread_of
+from optim.ensemble import ALL, add_noise, effective_rank, in_row_blocks, nesterov, redraw, renew, spread_of, stretch
+from optim.innovation import Innovation, check_targets, innovation_of, of_columns
 from optim.kalman import Form, Prior, update, update_published
 from optim.localisation import Group, Localisation, make_groups, update_corrected
-from optim.misfit import cross_entropy_misfit, misfit_step, softmax, squared_misfit, whitened_logits
 from optim.search import Search
 from optim.space import ParameterSpace
 
 _MEASURES = ("spread", "misfit", "step", "effective_rank")
 _SPREAD, _MISFIT, _STEP = 0, 1, 2
 _FORMS: dict[str, Form] = {"joint": "joint", "perturbed": "joint", "denkf": "denkf", "sqrt": "sqrt"}
-_LARGEST_RATIO = 1.0 / np.finfo(np.float64).eps  # variance of the responses over gamma; beyond, gamma is rounded away
 _WIDENED = 2.0  # momentum starts anew rather than widen the ensemble by this factor
-
-
-class _Innovation(NamedTuple):
-    """What the responses say about the members that are updated."""
-
-    s: Array  # (J, d), deviations of the responses in units of the noise
-    e: Array  # (J, d), residuals in units of the noise
-    misfit: float  # see `EnsembleKalmanFilter.diagnostics`
-    step: float  # dt
-    probabilities: Array | None = None  # (n_items, K), of the mean logits, for loss="categorical"; then `e` is (1, d)
 
 
 class EnsembleKalmanFilter(Search):
@@ -66,8 +55,18 @@ class EnsembleKalmanFilter(Search):
     ValueError : if an argument is not as above.
     """
 
-    _state = ("unit", "first", "previous", "theta", "elapsed", "first_spread", "first_deviation", "average", "measured")
-    _resized = ("first",)
+    _state: ClassVar[tuple[str, ...]] = (
+        "unit",
+        "first",
+        "previous",
+        "theta",
+        "elapsed",
+        "first_spread",
+        "first_deviation",
+        "average",
+        "measured",
+    )
+    _resized: ClassVar[tuple[str, ...]] = ("first",)
 
     def __init__(
         self,
@@ -160,7 +159,9 @@ class EnsembleKalmanFilter(Search):
         random_state = self._rng.bit_generator.state
         try:
             rows, is_copy = self._parents(evaluations)
-            innovation = self._innovation(responses[rows], targets)
+            innovation = innovation_of(
+                self._config, self._noise_variance, responses[rows], targets, self._config.horizon - self._elapsed
+            )
             members = self._unit[rows]
             self._update(members, innovation)
         except Exception:
@@ -188,20 +189,7 @@ class EnsembleKalmanFilter(Search):
                 f"evaluations.responses is {given}, but must be ({len(evaluations)}, {d}): "
                 "one column per target. Give Evaluations(fitness, responses)."
             )
-        length = self._config.block_length or d
-        if d % length:
-            raise ValueError(f"{d} targets are no multiple of EnKFConfig.block_length={length}. Give whole items.")
-        if len(self._noise_variance) not in (1, length):
-            raise ValueError(
-                f"noise_variance has {len(self._noise_variance)} numbers for items of {length} responses. Give as many."
-            )
-        if self._config.loss != "squared":
-            sums = targets.reshape(-1, length).sum(axis=1)
-            if length < 2 or (targets < 0.0).any() or not np.allclose(sums, 1.0):
-                raise ValueError(
-                    f"targets of items of {length} responses are not probabilities: their sums are {sums}. "
-                    "Give one-hot vectors, and the number of classes as EnKFConfig.block_length."
-                )
+        check_targets(self._config, targets, len(self._noise_variance))
         return responses, targets
 
     def _parents(self, evaluations: Evaluations) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
@@ -221,45 +209,14 @@ class EnsembleKalmanFilter(Search):
             rows[worst] = rows[self._rng.choice(order[:n_copies], n_copies)]
         return rows, is_copy
 
-    def _innovation(self, responses: Array, targets: Array) -> _Innovation:
-        config, d = self._config, len(targets)
-        length = config.block_length or d
-        variances = config.gamma * np.resize(self._noise_variance, d)
-        with np.errstate(over="ignore", invalid="ignore"):  # told below, as an error
-            probabilities = None
-            if config.loss != "squared":
-                residuals, misfits = cross_entropy_misfit(responses, targets, length)
-                misfit = float(misfits.mean()) * length / d
-                if config.loss == "categorical":
-                    probabilities = softmax(responses.mean(axis=0).reshape(-1, length))
-                    residuals = targets[None] - probabilities.ravel()
-            else:
-                residuals, misfits = squared_misfit(responses, targets, variances)
-                misfit = float(misfits.mean()) * 2.0 / d
-            step = 1.0
-            if config.step == "misfit":
-                n = d if probabilities is None else len(probabilities)  # of labels the misfit is in nats
-                step = min(max(misfit_step(misfits, n), config.min_step), config.max_step)
-            step = min(step, config.horizon - self._elapsed)
-            deviation = np.sqrt(variances / step)
-            s, e = (responses - responses.mean(axis=0)) / deviation, residuals / deviation
-            is_defined = np.vdot(s, s) < _LARGEST_RATIO * len(s) and np.isfinite(np.vdot(e, e))
-        if not is_defined:
-            raise RuntimeError(
-                f"the Kalman update is not defined: gamma={config.gamma} is out of proportion to responses as large "
-                f"as {np.abs(responses).max():.3g}. Scale responses and targets to about 1, or report such members "
-                "as failed."
-            )
-        return _Innovation(s, e, misfit, step, probabilities)
-
-    def _update(self, members: Array, innovation: _Innovation) -> None:
+    def _update(self, members: Array, innovation: Innovation) -> None:
         """Kalman update of the members, in place, group by group."""
         config, length = self._config, self._config.block_length or innovation.s.shape[1]
         if config.variant == "perturbed":
             innovation = innovation._replace(e=innovation.e + self._rng.standard_normal(innovation.e.shape))
         prior = Prior(self._prior_mean, config.prior_sd**2 / innovation.step) if config.prior_sd < np.inf else None
         for genes, columns in self._groups or (Group(ALL, np.arange(length)),):
-            ours = _of_columns(innovation, columns, length)
+            ours = of_columns(innovation, columns, length)
             if config.variant == "published":
                 update_published(members, *ours, len(columns), genes=genes)
             elif config.significance > 0.0 or config.shrinkage > 0.0:
@@ -287,10 +244,7 @@ class EnsembleKalmanFilter(Search):
             unit[failed] = redraw(members, int(failed.sum()), self._rng)
         decayed = config.inflation_decay**self.generation
         if config.spread_inflation > 1.0:
-            mean = unit.mean(axis=0)
-            unit -= mean
-            unit *= 1.0 + (config.spread_inflation - 1.0) * decayed
-            unit += mean
+            stretch(unit, 1.0 + (config.spread_inflation - 1.0) * decayed)
         for genes in self._renewed if config.renewal > 0.0 else ():
             renew(unit, genes, config.renewal * decayed, self._first_deviation, self._rng)
         if config.inflation > 0.0:
@@ -310,16 +264,6 @@ class EnsembleKalmanFilter(Search):
             self._theta, ahead = 1.0, unit
         self._previous = unit
         return in_row_blocks(self._space.confine, ahead, out=ahead)
-
-
-def _of_columns(innovation: _Innovation, columns: NDArray[np.intp], length: int) -> tuple[Array, Array]:
-    """Deviations and residuals (J, d) of some responses of every item, in units of the noise."""
-    s, e, probabilities = innovation.s, innovation.e, innovation.probabilities
-    if probabilities is None:
-        items = (columns + np.arange(0, s.shape[1], length)[:, None]).ravel()
-        return s[:, items], e[:, items]
-    s, of_mean = whitened_logits(s.reshape(len(s), -1, length), e.reshape(-1, length), probabilities, columns)
-    return s, of_mean - s  # linear, as the likelihood is quadratic now
 
 
 def _known(names: Sequence[str], space: ParameterSpace) -> Sequence[str]:

@@ -71,10 +71,24 @@ def redraw(survivors: Array, n: int, rng: np.random.Generator) -> Array:
     return drawn
 
 
+def fittest(fitness: Array, n: int) -> NDArray[np.intp]:
+    """Indices, ascending, of the `n` members with the highest fitness (J,); NaN is the lowest, ties go by index."""
+    order = np.argsort(-np.where(np.isnan(fitness), -np.inf, fitness), kind="stable")
+    return np.sort(order[:n])
+
+
 def add_noise(ensemble: Array, deviation: float, rng: np.random.Generator) -> None:
     """Add independent normal numbers with this standard deviation to all genes, in place."""
     for rows in blocks(*ensemble.shape):
         ensemble[rows] += deviation * rng.standard_normal(ensemble[rows].shape)
+
+
+def stretch(ensemble: Array, factor: float) -> None:
+    """Multiply the deviations from the mean member by `factor`, in place."""
+    mean = ensemble.mean(axis=0)
+    ensemble -= mean
+    ensemble *= factor
+    ensemble += mean
 
 
 def renew(ensemble: Array, genes: Genes, share: float, deviation: Array, rng: np.random.Generator) -> None:

@@ -67,6 +67,7 @@ class Evaluator(Protocol):
         genomes: Array,
         n_episodes: int,
         *,
+        first_episode: int = 0,
         known: Mapping[Task, TaskResult] = ...,
         on_start: Callable[[Task], object] = ...,
         on_result: Callable[[TaskResult], object] = ...,
@@ -77,6 +78,7 @@ class Evaluator(Protocol):
         Parameters
         ----------
         genomes : (n_individuals, n_params)
+        first_episode : number of the first episode, from which the others are counted on
         known : results that are there already, e.g. from before an interruption; not evaluated again
         on_start : called when a task begins, or is handed to another process; again for every further attempt
         on_result : called once per new result, in order of arrival
@@ -115,13 +117,14 @@ class SerialEvaluator:
         genomes: Array,
         n_episodes: int,
         *,
+        first_episode: int = 0,
         known: Mapping[Task, TaskResult] = _NOTHING,
         on_start: Callable[[Task], object] = _ignore,
         on_result: Callable[[TaskResult], object] = _ignore,
         should_stop: Callable[[], bool] = _never,
     ) -> list[TaskResult]:
         """See `Evaluator.evaluate`."""
-        tasks = tasks_of(generation, genomes, n_episodes)
+        tasks = tasks_of(generation, genomes, n_episodes, first_episode)
         done = dict(known)
         for task, genome in tasks:
             if task in known:
@@ -176,13 +179,14 @@ class DistributedEvaluator:
         genomes: Array,
         n_episodes: int,
         *,
+        first_episode: int = 0,
         known: Mapping[Task, TaskResult] = _NOTHING,
         on_start: Callable[[Task], object] = _ignore,
         on_result: Callable[[TaskResult], object] = _ignore,
         should_stop: Callable[[], bool] = _never,
     ) -> list[TaskResult]:
         """See `Evaluator.evaluate`."""
-        tasks = tasks_of(generation, genomes, n_episodes)
+        tasks = tasks_of(generation, genomes, n_episodes, first_episode)
         schedule = Schedule([pair for pair in tasks if pair[0] not in known], self._expected)
         done = dict(known)
         attempts: dict[Task, int] = {}

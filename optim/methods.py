@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from optim.aco import ACOConfig, ContinuousAntColony
+from optim.adaptive import AdaptiveConfig, AdaptiveFilter
 from optim.annealing import AnnealingConfig, SimulatedAnnealing
 from optim.base import Array, Optimizer, Seed
 from optim.cma_es import CMAES, CMAESConfig, SeparableCMAES
@@ -65,25 +66,28 @@ def _from_space(kind: Callable[..., Optimizer]) -> Callable[[Start, Any], Optimi
     return lambda start, config: kind(start.space, config, population_size=len(start.initial), seed=start.seed)
 
 
+def _filter(kind: Callable[..., Optimizer]) -> Callable[[Start, Any], Optimizer]:
+    """Ensemble Kalman filters, which read responses."""
+    return lambda start, config: kind(
+        start.space,
+        config,
+        initial=start.initial,
+        targets=start.targets,
+        seed=start.seed,
+        localisation=start.localisation,
+        renewed=start.renewed,
+    )
+
+
 METHODS: dict[str, Method] = {
     "aco": Method(ACOConfig, _from_population(ContinuousAntColony)),
+    "adaptive_enkf": Method(AdaptiveConfig, _filter(AdaptiveFilter)),
     "annealing": Method(AnnealingConfig, _from_population(SimulatedAnnealing)),
     "cma_es": Method(CMAESConfig, _from_point(CMAES)),
     "cosyne": Method(CoSyNEConfig, _from_population(CoSyNE)),
     "cross_entropy": Method(CrossEntropyConfig, _from_point(CrossEntropy)),
     "de": Method(DEConfig, _from_population(DifferentialEvolution)),
-    "enkf": Method(
-        EnKFConfig,
-        lambda start, config: EnsembleKalmanFilter(
-            start.space,
-            config,
-            initial=start.initial,
-            targets=start.targets,
-            seed=start.seed,
-            localisation=start.localisation,
-            renewed=start.renewed,
-        ),
-    ),
+    "enkf": Method(EnKFConfig, _filter(EnsembleKalmanFilter)),
     "es": Method(ESConfig, _from_point(EvolutionStrategy)),
     "face": Method(FACEConfig, _from_point(FACE)),
     "finite_difference": Method(FiniteDifferenceConfig, _from_point(FiniteDifferenceAscent)),
@@ -99,6 +103,9 @@ METHODS: dict[str, Method] = {
     "tempering": Method(TemperingConfig, _from_population(ParallelTempering)),
     "xnes": Method(NESConfig, _from_point(XNES)),
 }
+
+
+FILTERS = frozenset({"enkf", "adaptive_enkf"})  # these read responses, and need two members that did not fail
 
 
 def make_optimizer(method: str, start: Start, config: Any = None, encoding: Dct | None = None) -> Optimizer:

@@ -21,7 +21,7 @@ import numpy as np
 from optim.base import Array, Optimizer
 from optim.evaluators import Evaluator, SerialEvaluator
 from optim.functions import Function, FunctionRecord, task_of
-from optim.methods import METHODS, Start, make_optimizer
+from optim.methods import FILTERS, METHODS, Start, make_optimizer
 from optim.space import Block, ParameterSpace
 
 MAX_GENERATIONS = 200  # where no other end is given
@@ -48,7 +48,7 @@ def default_population(method: str, n_params: int) -> int:
     An ensemble Kalman filter moves in the span of its members, so it has two per parameter, within [20, 200]. A
     model of the function ("optuna") learns from every evaluation, so it proposes few at once: 4. Others have 32.
     """
-    if method == "enkf":
+    if method in FILTERS:
         return min(max(20, 2 * n_params), 200)
     return 4 if method == "optuna" else 32
 

@@ -82,13 +82,14 @@ def _checked(values: Any) -> Array:
     return array.astype(np.float64)
 
 
-def tasks_of(generation: int, genomes: Array, n_episodes: int) -> list[tuple[Task, Array]]:
+def tasks_of(generation: int, genomes: Array, n_episodes: int, first_episode: int = 0) -> list[tuple[Task, Array]]:
     """Every (individual, episode) of a generation with its genome, ordered by individual, then episode.
 
     Parameters
     ----------
     genomes : (n_individuals, n_params) of real numbers in any layout; every task gets a contiguous float64 row, since
         sums over other ones may round differently
+    first_episode : number of the first of their episodes
 
     Raises
     ------
@@ -103,7 +104,7 @@ def tasks_of(generation: int, genomes: Array, n_episodes: int) -> list[tuple[Tas
     return [
         (Task(generation, individual, episode), genome)
         for individual, genome in enumerate(np.ascontiguousarray(rows, dtype=np.float64))
-        for episode in range(n_episodes)
+        for episode in range(first_episode, first_episode + n_episodes)
     ]
 
 

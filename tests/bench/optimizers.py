@@ -28,7 +28,7 @@ import numpy as np
 from optimizer_peers import Generation, seconds_per_generation
 
 from optim import Block, Evaluations, ParameterSpace
-from optim.methods import METHODS, Start, make_optimizer
+from optim.methods import FILTERS, METHODS, Start, make_optimizer
 
 SHAPES = ((32, 1440), (256, 1440), (98, 28800), (1000, 28800))  # individuals, genes
 FULL_COVARIANCE = ("cma_es", "xnes")
@@ -87,7 +87,7 @@ def our_generation(method: str, n: int, n_params: int) -> Generation:
     def generation(fitness: np.ndarray) -> None:
         genomes = optimizer.ask()
         scores = np.resize(fitness, len(genomes))  # some ask for more than their population
-        responses = np.outer(scores, np.arange(1.0, N_RESPONSES + 1)) if method == "enkf" else None
+        responses = np.outer(scores, np.arange(1.0, N_RESPONSES + 1)) if method in FILTERS else None
         optimizer.tell(genomes, Evaluations(scores, responses))
 
     return generation

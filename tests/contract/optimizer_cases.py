@@ -164,6 +164,33 @@ CASES = [
         rank_based=False,
         survives_all_failed=False,
     ),
+    Case("adaptive_enkf", "adaptive_enkf", 26, {"gamma": 0.01}, rank_based=False, survives_all_failed=False),
+    Case(
+        "adaptive_enkf_resized",  # up or down nearly every generation: noise makes the score rise and fall
+        "adaptive_enkf",
+        519,
+        {
+            "gamma": 0.01,
+            "inflation": 0.2,
+            "inflation_decay": 0.95,
+            "every": 1,
+            "begin": -np.inf,
+            "threshold": 0.02,
+            "factor": 1.5,
+            "smallest": 10,
+            "largest": 40,
+        },
+        rank_based=False,
+        survives_all_failed=False,
+    ),
+    Case(
+        "adaptive_enkf_momentum",
+        "adaptive_enkf",
+        366,
+        {"momentum": True, "every": 2, "begin": -np.inf, "threshold": 0.5, "factor": 1.2, "smallest": 12},
+        rank_based=False,
+        survives_all_failed=False,
+    ),
 ]
 
 

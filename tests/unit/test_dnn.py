@@ -57,6 +57,7 @@ def blobs(monkeypatch):
         ({"temperature": "0.0"}, r"temperature=0.0 is outside \(0, inf\)"),
         ({"episodes": "2"}, "episodes=2: a batch has nothing random"),
         ({"ga.n_elite": "1"}, "optimizer"),
+        ({"optimizer": "adaptive_enkf", "repetitions": "2"}, "repetitions=2 has no effect.*adaptive_enkf.repetitions"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(flags, message):
@@ -155,15 +156,36 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_result(tmp_path, monkeypatch
     )
 
 
+def test_an_adaptive_filter_chooses_batches_and_members_and_learns_as_the_plain_one_until_then(tmp_path):
+    flags = ["--optimizer", "adaptive_enkf", "--network", "mlp", "--adaptive_enkf.repetitions", "2"]
+    flags += ["--adaptive_enkf.begin=-inf", "--adaptive_enkf.every", "2", "--adaptive_enkf.threshold", "1.0"]
+    flags += ["--adaptive_enkf.smallest", "4", "--adaptive_enkf.factor", "2.0"]
+    assert main([*SMALL, *flags, "--generations", "3", "--name", "adaptive"]) == 0
+    assert main(["--resume", "runs/adaptive", "--generations", "11"]) == 0
+    found = RunFolder(tmp_path / "runs" / "adaptive").read_results()
+    shown = dict(zip(found["episodes"]["generation"].tolist(), found["episodes"]["episode"].tolist(), strict=True))
+    assert [shown[generation] for generation in range(8)] == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert found["diagnostics"]["members"].tolist()[:9] == [8.0] * 8 + [4.0]  # scores of the pictures rise
+    plain = ["--network", "mlp", "--repetitions", "2", "--generations", "8", "--name", "plain"]
+    assert main([*SMALL, *plain]) == 0
+    fitness = RunFolder(tmp_path / "runs" / "plain").read_results()["individuals"]["fitness"]
+    np.testing.assert_array_equal(found["individuals"]["fitness"][: len(fitness)], fitness)
+    config = load_config(tmp_path / "runs" / "adaptive" / "config.toml", {})
+    training = read_run("one", RunFolder(tmp_path / "runs" / "adaptive"), config)
+    cells = table([training]).splitlines()[-1].split(" | ")
+    assert cells[-2:] == ["8 → 4", f"{16 * int(found['diagnostics']['members'].sum()):,} |"]
+
+
 def test_other_optimizers_train_networks_too():
     assert main([*SMALL, "--optimizer", "es", "--name", "es"]) == 0
     assert main([*SMALL, "--optimizer", "ga", "--network", "mlp", "--name", "ga"]) == 0
 
 
 def test_the_result_of_a_filter_is_its_mean_of_another_search_its_best():
-    config = DnnConfig(population=4)
-    kalman, best = make_optimizer(config), np.ones(18_050)
-    np.testing.assert_array_equal(estimate(kalman, best), kalman.mean)
+    config, best = DnnConfig(population=4), np.ones(18_050)
+    for name in ("enkf", "adaptive_enkf"):
+        kalman = make_optimizer(dataclasses.replace(config, optimizer=name))
+        np.testing.assert_array_equal(estimate(kalman, best), kalman.mean)
     other = make_optimizer(dataclasses.replace(config, optimizer="es"))
     assert estimate(other, best) is best
 
