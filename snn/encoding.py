@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from snn.spike_trains import FloatArray, SpikeTrains, is_whole, whole_steps
+from snn.spike_trains import FloatArray, IntArray, SpikeTrains, is_whole, whole_steps
 
 
 def poisson_rate(
@@ -38,6 +38,35 @@ def poisson_rate(
     ------
     ValueError : negative or non-finite rates, wrong shapes, a duration off the grid, bins of broken steps.
     """
+    counts, steps, (n_neurons, n_bins, n_per_bin) = _poisson_spikes(rates_hz, duration_ms, resolution_ms, rng)
+    cell = np.repeat(np.arange(n_neurons * n_bins), counts)
+    steps += cell % n_bins * n_per_bin
+    return SpikeTrains.from_unsorted(steps, cell // n_bins, resolution_ms, n_bins * n_per_bin, {population: n_neurons})
+
+
+def poisson_rate_counts(
+    rates_hz: ArrayLike, duration_ms: float, resolution_ms: float, rng: np.random.Generator
+) -> IntArray:
+    """The spikes of `poisson_rate` as numbers per step: the same random numbers, without the time to sort them.
+
+    Parameters and errors as `poisson_rate`.
+
+    Returns
+    -------
+    (n_neurons, n_steps) int64
+    """
+    counts, steps, (n_neurons, _, n_per_bin) = _poisson_spikes(rates_hz, duration_ms, resolution_ms, rng)
+    cells = np.split(steps, np.cumsum(counts)[:-1])
+    return np.stack([np.bincount(cell, minlength=n_per_bin + 1)[1:] for cell in cells]).reshape(n_neurons, -1)
+
+
+def _poisson_spikes(
+    rates_hz: ArrayLike, duration_ms: float, resolution_ms: float, rng: np.random.Generator
+) -> tuple[IntArray, IntArray, tuple[int, int, int]]:
+    """Spikes of each neuron and bin, neuron-major: how many, and their steps 1 … n_per_bin, bin after bin.
+
+    The third part is n_neurons, n_bins, n_per_bin.
+    """
     n_steps = whole_steps(duration_ms, resolution_ms)
     rates = _finite("rates_hz", rates_hz, (1, 2))
     if rates.min() < 0:
@@ -51,9 +80,7 @@ def poisson_rate(
         )
     n_per_bin = n_steps // n_bins
     counts = rng.poisson(rates * (n_per_bin * resolution_ms / 1000.0)).ravel()
-    cell = np.repeat(np.arange(n_neurons * n_bins), counts)
-    steps = cell % n_bins * n_per_bin + rng.integers(1, n_per_bin + 1, size=len(cell))
-    return SpikeTrains.from_unsorted(steps, cell // n_bins, resolution_ms, n_steps, {population: n_neurons})
+    return counts, rng.integers(1, n_per_bin + 1, size=counts.sum()), (n_neurons, n_bins, n_per_bin)
 
 
 def latency(

@@ -22,6 +22,7 @@ from snn.lif_layout import (
     noisy_synapses,
     sort_events,
 )
+from snn.poisson import PoissonDraws
 from snn.spike_trains import FloatArray, IntArray, SpikeTrains
 from snn.topology import Topology, check_grid, combine_multapses
 from snn.vector import WIDTH
@@ -109,9 +110,9 @@ class NumbaEnsemble:
             name: np.zeros((self.n_networks, synapses.size, self.n_copies))
             for name, (synapses, _) in self._noisy.items()
         }
-        self._pending = {}
-        self._rng = np.random.default_rng(self._rng_seed)
-        self._n_steps = 0
+        self._draws: PoissonDraws | None = None  # for these rates
+        self._rngs = np.random.default_rng(self._rng_seed).spawn(2)
+        self._pending, self._n_steps = {}, 0
         self._spikes: list[tuple[IntArray, ...]] = []  # networks, blocks, steps, lanes
         self._potentials: list[FloatArray] = []
 
@@ -127,7 +128,7 @@ class NumbaEnsemble:
         if chosen.is_neuron:
             self._states.lanes[:, self._block, I_E, self._lanes[population]] = numbers
         else:
-            self._rates[population] = numbers[:, :, self._noisy[population][1]].swapaxes(1, 2)
+            self._rates[population], self._draws = numbers[:, :, self._noisy[population][1]].swapaxes(1, 2), None
 
     def run(self, duration_ms: float) -> None:
         """Advance all networks; see `snn.network.Network`."""
@@ -182,8 +183,10 @@ class NumbaEnsemble:
         noise_synapse, noise = _NONE, np.empty((self.n_networks, 0, 0, 0), dtype=np.int64)
         if self._rates:
             noise_synapse = np.concatenate([synapses for synapses, _ in self._noisy.values()])
-            mean = np.concatenate(list(self._rates.values()), axis=1) * (self.resolution_ms / 1000.0)
-            noise = self._rng.poisson(mean[:, None], (self.n_networks, n_steps, *mean.shape[1:]))
+            if self._draws is None:
+                mean = np.concatenate(list(self._rates.values()), axis=1) * (self.resolution_ms / 1000.0)
+                self._draws = PoissonDraws(mean.reshape(self.n_networks, -1))
+            noise = self._draws.draw(n_steps, *self._rngs).reshape(self.n_networks, n_steps, -1, self.n_copies)
             if self._n_steps == 0:
                 noise[:, :1] = 0  # as NEST's, a source is silent in the very first step
         return Drive(*events, noise_synapse, noise)

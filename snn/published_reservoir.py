@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
 from snn import wiring
 from snn.models import Population
 from snn.params import NeuronConfig
+from snn.receptive_fields import fixed_indegree_from_patches
 from snn.reservoirs import LIQUID, check_ranges, node_ranges, synapse_block
 from snn.spike_trains import IntArray
 from snn.topology import Connections, Topology
 
-ENCODINGS = ("published", "improved")
+Encoding = Literal["published", "improved", "local"]
+ENCODINGS = get_args(Encoding)
 OUTPUTS = ("output_excitatory", "output_inhibitory")  # populations that hold the clusters
 
 
@@ -48,7 +50,10 @@ class PublishedReservoirConfig:
     cluster_indegree: int = 2  # inside a cluster, from each kind onto each neuron; may be from itself
     input_weight_pA: float = 70.0  # mean, from pixels to relays and from relays to the liquid
     input_weight_sd_pA: float = 400.0
-    relay_weight_pA: float = 1500.0  # from pixels to relays in the improved encoding; above 1154 each spike passes
+    relay_weight_pA: float = (
+        1500.0  # from pixels to relays, but in the published encoding; above 1154 each spike passes
+    )
+    patch_pixels: int = 10  # side of the square patch that a neuron of the liquid sees in the local encoding
     weight_e_pA: float = 70.0  # mean, inside the liquid
     weight_i_pA: float = -90.0
     weight_sd_pA: float = 100.0  # as published, many weights have the other sign than their mean
@@ -91,14 +96,15 @@ class PublishedReservoir(NamedTuple):
 
 
 def make_published_reservoir(
-    config: PublishedReservoirConfig, rng: np.random.Generator, encoding: Literal["published", "improved"] = "published"
+    config: PublishedReservoirConfig, rng: np.random.Generator, encoding: Encoding = "published"
 ) -> PublishedReservoir:
     """Populations "pixels", "input" (the relays), "excitatory", "inhibitory", three of noise, and two of outputs.
 
     The outputs of all clusters are two populations, "output_excitatory" and "output_inhibitory", cluster after cluster.
     The published encoding silences 43 % of the pixels by negative weights and passes few spikes of the others. The
     improved one takes the absolute values of the input weights and one weight that passes every spike for the relays;
-    all else is equal for equal generators.
+    all else is equal for equal generators. In the local one relays pass every spike, too, but neurons of the liquid get
+    their inputs, with the signs that are drawn, from a square patch of the image each.
 
     Raises
     ------
@@ -109,7 +115,7 @@ def make_published_reservoir(
     populations = _published_populations(config)
     names = [population.name for population in populations]
     nodes = dict(zip(names, node_ranges(populations), strict=True))
-    liquid = _liquid_blocks(config, nodes, rng, encoding == "improved")
+    liquid = _liquid_blocks(config, nodes, rng, encoding)
     noise = []
     for name, targets in (("noise_strong", LIQUID), ("noise_weak", LIQUID), ("noise_output", OUTPUTS)):
         pairs = wiring.all_to_all(nodes[name], np.concatenate([nodes[target] for target in targets]))
@@ -143,7 +149,7 @@ def _published_populations(config: PublishedReservoirConfig) -> tuple[Population
 
 
 def _liquid_blocks(
-    config: PublishedReservoirConfig, nodes: dict[str, IntArray], rng: np.random.Generator, is_improved: bool
+    config: PublishedReservoirConfig, nodes: dict[str, IntArray], rng: np.random.Generator, encoding: Encoding
 ) -> list[Connections]:
     """Pixels -> relays -> liquid, and the synapses inside the liquid."""
     blocks = []
@@ -153,11 +159,15 @@ def _liquid_blocks(
         blocks.append(synapse_block(pairs, np.abs(weight_pA) if is_positive else weight_pA, config.delay_ms))
 
     add(wiring.one_to_one(nodes["pixels"], nodes["input"]), config.input_weight_pA, config.input_weight_sd_pA)
-    if is_improved:
+    if encoding != "published":
         blocks[0].weight_pA[:] = config.relay_weight_pA
     for target in LIQUID:
-        pairs = wiring.fixed_indegree(nodes["input"], nodes[target], config.input_indegree, rng)
-        add(pairs, config.input_weight_pA, config.input_weight_sd_pA, is_improved)
+        if encoding == "local":
+            patch = config.patch_pixels
+            pairs = fixed_indegree_from_patches(nodes["input"], nodes[target], patch, config.input_indegree, rng)
+        else:
+            pairs = wiring.fixed_indegree(nodes["input"], nodes[target], config.input_indegree, rng)
+        add(pairs, config.input_weight_pA, config.input_weight_sd_pA, encoding == "improved")
     for source in LIQUID:
         for target in LIQUID:
             outdegree = getattr(config, f"outdegree_{source[0]}{target[0]}")

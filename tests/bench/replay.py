@@ -13,6 +13,7 @@ from snn.published_reservoir import OUTPUTS, PublishedReservoir, make_published_
 from snn.shared_reservoir import SharedReservoir
 
 _N_MEMBERS, _N_IMAGES = 98, 12  # as published: ensemble members, images of a generation
+_N_REPLAYED = {"nest": 1, "numba": _N_IMAGES}  # images in one call
 _IDLE_MS, _IMAGE_MS = 300.0, 500.0
 _IMAGE = np.where(np.arange(784) % 5 == 0, 200.0, 0.0)
 
@@ -36,13 +37,15 @@ def bench_replay() -> None:
     reservoir = make_published_reservoir(config.reservoir, np.random.default_rng(config.seed))
     for engine in ("nest", "numba"):
         shared = SharedReservoir(config, _N_MEMBERS, engine)
-        recording = shared.record(_IMAGE, 0)
-        shared.counts(recording, 0)
+        numbers = range(_N_REPLAYED[engine])
+        recordings = [shared.record(_IMAGE, number) for number in numbers]
+        replay = functools.partial(shared.counts_of, recordings, numbers)
+        replay()
         times = medians(
             {
                 "alone": functools.partial(simulate_alone, reservoir, engine, config.resolution_ms),
                 "record": lambda shared=shared: cpu_seconds(lambda: shared.record(_IMAGE, 0)),
-                "replay": lambda shared=shared, recording=recording: cpu_seconds(lambda: shared.counts(recording, 0)),
+                "replay": lambda replay=replay, numbers=numbers: cpu_seconds(replay) / len(numbers),
                 "weights": lambda shared=shared: cpu_seconds(lambda: shared.set_weights(shared.weights_pA.copy())),
             },
             3,
@@ -58,3 +61,6 @@ def bench_replay() -> None:
             "one simulation per image, replayed into all members", together, "s", f"{alone / together:.0f} times faster"
         )
         row("the same, recorded in an earlier generation", again, "s", f"{alone / again:.0f} times faster")
+        row("an image: recorded", times["record"] * 1e3, "ms")
+        row("an image: replayed into all members", times["replay"] * 1e3, "ms")
+        row("new weights for all members", times["weights"] * 1e3, "ms")

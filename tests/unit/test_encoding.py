@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from snn.encoding import grey_value_rates, latency, poisson_rate, raw_spikes, threshold_crossing
+from snn.encoding import (
+    grey_value_rates,
+    latency,
+    poisson_rate,
+    poisson_rate_counts,
+    raw_spikes,
+    threshold_crossing,
+)
 
 
 def rng(seed=0):
@@ -57,6 +64,12 @@ def test_poisson_is_reproduced_by_its_seed_and_silent_at_rate_zero():
     assert first.counts()[1, 0] == 0
     assert dict(first.populations) == {"input": 3}
     assert first.n_steps == 5000
+
+
+@pytest.mark.parametrize("rates_hz", [[100.0, 0.0, 3000.0], [[0.0, 900.0], [2000.0, 0.0]], [0.0]])
+def test_poisson_counts_per_step_are_those_of_the_same_spikes(rates_hz):
+    counts = poisson_rate_counts(rates_hz, 100.0, 0.5, rng(3))
+    np.testing.assert_array_equal(counts, poisson_rate(rates_hz, 100.0, 0.5, rng(3)).counts(bin_ms=0.5))
 
 
 @pytest.mark.parametrize(

@@ -406,8 +406,8 @@ def test_bad_ensembles_are_refused():
     with pytest.raises(ValueError, match="n_members=0 is not allowed"):
         SharedReservoir(config, 0)
     shared = SharedReservoir(config, 2, "numba")
-    with pytest.raises(ValueError, match=r"weights_pA have shape \(3, 400\), expected \(2, 400\)"):
-        shared.set_weights(np.zeros((3, 400)))
+    with pytest.raises(ValueError, match=r"weights_pA have shape \(2, 399\), expected \(n_members, 400\)"):
+        shared.set_weights(np.zeros((2, 399)))
     with pytest.raises(ValueError, match=r"weights_pA\[1\] holds a weight that is not finite"):
         shared.set_weights(np.vstack([np.zeros(400), np.full(400, np.nan)]))
     with pytest.raises(ValueError, match="index=-1 is not allowed"):

@@ -7,6 +7,7 @@ import pytest
 
 from snn import wiring
 from snn.published_reservoir import PublishedReservoirConfig, make_published_reservoir
+from snn.receptive_fields import fixed_indegree_from_patches
 from snn.reservoirs import ColumnConfig, ReservoirConfig, column_positions, make_column, make_reservoir
 from snn.topology import check_grid
 
@@ -309,3 +310,40 @@ def test_ten_clusters_have_ninety_six_thousand_trained_weights():
     reservoir = make_published_reservoir(PublishedReservoirConfig(n_clusters=10), rng())
     assert reservoir.trained.of_clusters().shape == (10, 9600)
     assert reservoir.topology.population("output_excitatory").size == 100
+
+
+def test_inputs_from_patches_come_from_one_square_each_and_reach_the_whole_image():
+    pixels, target = np.arange(100, 100 + 144), np.arange(1000, 1400)
+    source, onto = fixed_indegree_from_patches(pixels, target, 4, 7, np.random.default_rng(1))
+    np.testing.assert_array_equal(onto, np.repeat(target, 7))
+    row, column = np.divmod(source.reshape(400, 7) - 100, 12)
+    for place in (row, column):
+        assert np.ptp(place, axis=1).max() == 3
+        assert (place.min(), place.max()) == (0, 11)
+    assert all(len(set(own)) == 7 for own in source.reshape(400, 7).tolist())
+    for place in (row, column):
+        assert set(range(9)) <= set(place.min(axis=1).tolist())
+
+
+@pytest.mark.parametrize(
+    ("n_pixels", "side", "indegree", "message"),
+    [
+        (50, 3, 2, "50 pixels are no square image"),
+        (49, 8, 2, "a patch of 8 × 8 pixels is not allowed: the image has 7 × 7"),
+        (49, 0, 0, "a patch of 0 × 0 pixels"),
+        (49, 3, 10, "an in-degree of 10 is not allowed: a patch has 9 pixels"),
+    ],
+)
+def test_patches_that_do_not_fit_are_refused(n_pixels, side, indegree, message):
+    with pytest.raises(ValueError, match=message):
+        fixed_indegree_from_patches(np.arange(n_pixels), np.arange(5), side, indegree, np.random.default_rng(1))
+
+
+def test_the_local_encoding_keeps_signs_and_lets_every_pixel_spike_pass():
+    config = PublishedReservoirConfig(n_pixels=64, input_indegree=9, patch_pixels=4, input_weight_pA=0.0)
+    topology = make_published_reservoir(config, np.random.default_rng(1), "local").topology
+    c, relays = topology.connections, topology.nodes("input")
+    np.testing.assert_array_equal(c.weight_pA[np.isin(c.target, relays)], config.relay_weight_pA)
+    weights = c.weight_pA[np.isin(c.source, relays)]
+    assert len(weights) == 9 * 2000
+    np.testing.assert_allclose((weights < 0).mean(), 0.5, atol=0.02)
