@@ -7,13 +7,16 @@ RANKS ?= 2
 MPIRUN = $(shell test -x $(BIN)/mpirun && echo $(BIN)/mpirun -n $(RANKS))
 
 .DEFAULT_GOAL := help
-.PHONY: help ants test test-faults test-slow test-nojit test-openmpi check format bench image clean
+.PHONY: help ants lsm test test-faults test-slow test-nojit test-openmpi check format bench image clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 ants: $(VENV)/ants.stamp  ## evolve spiking ants for about two minutes
 	$(MPIRUN) $(BIN)/python experiments/ants.py --config experiments/configs/quick.toml
+
+lsm: $(VENV)/lsm.stamp  ## train a spiking readout of a reservoir on digits, with baselines: one to three minutes
+	$(MPIRUN) $(BIN)/python experiments/lsm.py --preset quick
 
 test: $(VENV)/dev.stamp  ## the fast tests, two to three minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/faults
@@ -68,6 +71,10 @@ $(BIN)/python:
 
 $(VENV)/ants.stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[mpi,plot]'
+	@touch $@
+
+$(VENV)/lsm.stamp: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[mpi,plot,liquid]'
 	@touch $@
 
 $(VENV)/dev.stamp: pyproject.toml | $(BIN)/python

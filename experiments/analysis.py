@@ -20,7 +20,7 @@ def spearman(first: Array, second: Array) -> float:
     return float(np.corrcoef(centered_ranks(first), centered_ranks(second))[0, 1])
 
 
-def new_axes(rows: int = 1) -> Any:
+def new_axes(rows: int = 1, columns: int = 1) -> Any:
     """Figure and axes without a display, or (None, None) without matplotlib."""
     try:
         import matplotlib
@@ -29,7 +29,8 @@ def new_axes(rows: int = 1) -> Any:
     matplotlib.use("agg")
     from matplotlib import pyplot
 
-    return pyplot.subplots(rows, 1, figsize=(7, 3.2 * rows), sharex=True, squeeze=False, layout="constrained")
+    size = (max(7.0, 3.2 * columns), 3.2 * rows)
+    return pyplot.subplots(rows, columns, figsize=size, sharex="col", squeeze=False, layout="constrained")
 
 
 def plot_fitness(generations: Mapping[str, NDArray[Any]], path: Path, title: str) -> bool:

@@ -122,6 +122,19 @@ def start_or_resume(
     return _evolve(program, study, optimizer, run, evaluator, commit)
 
 
+def start_or_continue(
+    program: Program, path: Path, file: Path | None, flags: Mapping[str, Any], make: MakeEvaluator, commit: str
+) -> int:
+    """Start the run that belongs in this folder, or continue it; returns the exit code. Raises as `start_or_resume`.
+
+    Parameters
+    ----------
+    file : with settings, or None
+    """
+    options = {"resume": path if path.exists() else None, "config": file, "runs": path.parent, "name": path.name}
+    return start_or_resume(program, options, flags, make, commit)
+
+
 def make_evaluator(config: Any, task_settings: Any, make: MakeEvaluator) -> Evaluator:
     """The evaluator of a job; the one place that gives it the limits of a task."""
     return make(task_settings, Limits(timeout_s=config.timeout_s, retries=config.retries))
@@ -150,4 +163,7 @@ def _evolve(
 ) -> int:
     say(f"{program.headline(study.config)}, {evaluator.n_ranks} ranks: {run.path}")
     start = collect_provenance(study.config.seed, evaluator.n_ranks, mpi_library(), commit)
-    return evolve(study, optimizer, run, evaluator, start)
+    try:
+        return evolve(study, optimizer, run, evaluator, start)
+    finally:
+        evaluator.close()

@@ -91,6 +91,10 @@ class Evaluator(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """End the processes that it has started."""
+        ...
+
 
 # Builds the evaluator of a job from the settings of its tasks.
 MakeEvaluator = Callable[..., Evaluator]
@@ -134,6 +138,9 @@ class SerialEvaluator:
             done[task] = self._run(task, genome, on_start)
             on_result(done[task])
         return ordered(tasks, done)
+
+    def close(self) -> None:
+        """Nothing to end."""
 
     def _run(self, task: Task, genome: Array, on_start: Callable[[Task], object]) -> TaskResult:
         attempts = 0
