@@ -39,7 +39,7 @@ from experiments.settings import leaves
 from optim.evaluators import MakeEvaluator
 
 # What all runs of the studies share: small enough for an evening on two cores.
-_COMMON: dict[str, Any] = {"population": 400, "generations": 117, "test_every": 13}
+_COMMON: dict[str, Any] = {"population": 400, "generations": 78, "test_every": 13}
 
 
 class Variant(NamedTuple):

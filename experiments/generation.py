@@ -68,7 +68,7 @@ def evaluate_generation(
     OSError : the journal cannot be written.
     """
 
-    rows = _blocks(study, genomes)
+    rows = in_blocks(genomes, study.block)
 
     def finished(result: TaskResult) -> None:
         if not _fits(study, result):
@@ -187,12 +187,12 @@ def _identity(study: Study, results: list[TaskResult]) -> dict[str, NDArray[Any]
     return {name: np.array(column, dtype=np.int64) for name, column in (columns | seeds).items()}
 
 
-def _blocks(study: Study, genomes: Array) -> Array:
-    """(n_blocks, block * n_params), the genomes of the tasks; the last block is filled up with its last genome."""
-    n_missing = -len(genomes) % study.block
+def in_blocks(genomes: Array, block: int) -> Array:
+    """(n_blocks, block * n_params), the genomes of tasks; the last block is filled up with its last genome."""
+    n_missing = -len(genomes) % block
     if n_missing:
         genomes = np.concatenate([genomes, np.repeat(genomes[-1:], n_missing, axis=0)])
-    return genomes.reshape(len(genomes) // study.block, -1)
+    return genomes.reshape(len(genomes) // block, -1)
 
 
 def _of_tasks(study: Study, results: list[TaskResult]) -> Array:

@@ -19,14 +19,15 @@ from snn.liquid_config import LiquidConfig
 from snn.reservoirs import LIQUID
 
 _N_SOME = 300
-_FIRST_TEST = 1_000_000  # test images are numbered from here, so that their noise is their own
+_FIRST = {"train": 0, "validation": 500_000, "test": 1_000_000}  # number of the first image: noise is never shared
 
 
 class ImageSet:
-    """Training or test images with the recorded spikes of the liquid.
+    """Images with the recorded spikes of the liquid.
 
     Parameters
     ----------
+    split : "train", "test", or "validation": those of the training images that `LsmConfig.n_train` leaves out
     folder : where recordings are kept
 
     Attributes
@@ -38,8 +39,8 @@ class ImageSet:
     """
 
     def __init__(self, config: LsmConfig, split: str, folder: Path) -> None:
-        images = _chosen(config.images, split, config.classes, config.n_train if split == "train" else 0)
-        self._config, first = config, _FIRST_TEST if split == "test" else 0
+        images = _chosen(config.images, split, config.classes, config.n_train)
+        self._config, first = config, _FIRST[split]
         self.labels, self.pixels = images.labels, vectors(images)
         self.numbers = first + np.arange(len(self.labels))
         self.recordings = Recordings(folder, _liquid(config.liquid, config.engine), images, first_index=first)
@@ -78,15 +79,15 @@ def _liquid(config: LiquidConfig, engine: str) -> LiquidStateMachine:
         raise ConfigError(f"[liquid] cannot be built: {error}") from None
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=3)
 def _chosen(name: str, split: str, classes: tuple[int, ...], n_per_class: int) -> Images:
-    """Images of the chosen classes, the first `n_per_class` of each unless that is 0."""
-    images = of_classes(load(name, split), classes)
-    if not n_per_class:
+    """Images of the chosen classes; for training the first `n_per_class` of each, unless that is 0."""
+    images = of_classes(load(name, "test" if split == "test" else "train"), classes)
+    if split == "test" or not n_per_class:
         return images
     place = np.empty(len(images.labels), np.int64)
     for label in range(len(classes)):
         own = images.labels == label
         place[own] = np.arange(np.count_nonzero(own))
-    is_kept = place < n_per_class
+    is_kept = (place < n_per_class) == (split == "train")
     return dataclasses.replace(images, pixels=images.pixels[is_kept], labels=images.labels[is_kept])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,15 +66,21 @@ def _tester(config: LsmConfig, folder: Path, settings: Any) -> TaskFunction:
     return test
 
 
-def record_missing(config: LsmConfig, folder: Path, make: MakeEvaluator) -> None:
+def record_missing(
+    config: LsmConfig, folder: Path, make: MakeEvaluator, splits: Sequence[str] = ("train", "test")
+) -> None:
     """Simulate the images that are not recorded yet.
+
+    Parameters
+    ----------
+    splits : see `ImageSet`; of the training images only those that a run with this config sees
 
     Raises
     ------
     EvaluationStopped : a stop was requested; what has been recorded stays.
     GenerationFailedError : an image cannot be simulated, or written.
     """
-    for split in ("train", "test"):
+    for split in splits:
         images = ImageSet(config, split, folder)
         missing = [block for block in blocks_of(images, split, config) if not images.recordings.is_recorded(block)]
         if not missing:
@@ -84,8 +91,8 @@ def record_missing(config: LsmConfig, folder: Path, make: MakeEvaluator) -> None
 
 
 def blocks_of(images: ImageSet, split: str, config: LsmConfig) -> list[int]:
-    """Files of recordings that a run reads: those of all test images, and of the training images that it sees."""
-    if split == "test":
+    """Files of recordings that a run reads: all, but of the training images those that it sees."""
+    if split != "train":
         return list(range(images.recordings.n_blocks))
     seen = [images.batch(generation) for generation in range(config.generations)]
     return images.recordings.blocks_of(np.concatenate([np.arange(min(N_PRIOR, len(images.labels))), *seen]))

@@ -20,7 +20,6 @@ if __name__ == "__main__":
     process.catch_stop_signals()  # before the slow imports: a signal must not find the process unprepared
     process.require_packages()
 
-import argparse
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +28,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from experiments.files import write_text
-from experiments.program import Program, make_parser, run_program, start_or_resume
+from experiments.program import Program, check_group_size, group_size, make_parser, run_program, start_or_resume
 from experiments.run_folder import RunFolder
 from experiments.search_config import SearchConfig, make_search, other_sections
 from experiments.seeds import initial_rng, optimizer_seed
@@ -204,22 +203,16 @@ PROGRAM = Program(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of every rank; returns the exit code (see `experiments.process`)."""
-    # Every rank has to know its group before rank 0 reads the whole line, and tells what is wrong with it.
-    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    early.add_argument("--group-size", nargs="?", default="1")
-    given = early.parse_known_args(arguments)[0].group_size or ""
-    size = int(given) if given.isdecimal() and int(given) > 0 else 1
 
     def body(make: MakeEvaluator, commit: str) -> int:
         parser, _ = make_parser("nested.py", __doc__, NestedConfig(), _HELP, other_sections(arguments))
         parser.add_argument("--group-size", default="1", metavar="N", help="MPI ranks per inner loop (default 1)")
         options = parser.parse(arguments)
-        if options["group_size"] != str(size):
-            raise ConfigError(f"--group-size {options['group_size']} is not a whole number >= 1.")
+        check_group_size(options)
         flags = {name: options[name] for name, _ in leaves(NestedConfig()) if name in options}
         return start_or_resume(PROGRAM, options, flags, make, commit)
 
-    return run_program(body, make_filter_task, make_inner=make_network_task, group_size=size)
+    return run_program(body, make_filter_task, make_inner=make_network_task, group_size=group_size(arguments))
 
 
 _HELP = {"budget": "networks that an inner loop may evaluate"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import traceback
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -120,6 +120,25 @@ def start_or_resume(
     evaluator = make_evaluator(config, program.task_settings(config), make)
     run = RunFolder.create(path, config_to_toml(config))
     return _evolve(program, study, optimizer, run, evaluator, commit)
+
+
+def group_size(arguments: Sequence[str] | None) -> int:
+    """The --group-size of a command line, which every rank has to know; 1 if it is none, see `add_group_size`."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--group-size", nargs="?", default="1")
+    given = parser.parse_known_args(arguments)[0].group_size or ""
+    return int(given) if given.isdecimal() and int(given) > 0 else 1
+
+
+def check_group_size(options: Mapping[str, Any]) -> None:
+    """Refuse a --group-size that `group_size` did not understand.
+
+    Raises
+    ------
+    ConfigError : it is no whole number >= 1.
+    """
+    if not (options["group_size"].isdecimal() and int(options["group_size"]) > 0):
+        raise ConfigError(f"--group-size {options['group_size']} is not a whole number >= 1.")
 
 
 def start_or_continue(
