@@ -30,7 +30,7 @@ def new_axes(rows: int = 1, columns: int = 1) -> Any:
     from matplotlib import pyplot
 
     size = (max(7.0, 3.2 * columns), 3.2 * rows)
-    return pyplot.subplots(rows, columns, figsize=size, sharex="col", squeeze=False, layout="constrained")
+    return pyplot.subplots(rows, columns, figsize=size, sharex=columns == 1, squeeze=False, layout="constrained")
 
 
 def plot_fitness(generations: Mapping[str, NDArray[Any]], path: Path, title: str) -> bool:

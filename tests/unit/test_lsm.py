@@ -9,6 +9,7 @@ from scipy import stats
 from experiments import process
 from experiments.ensemble_analysis import effective_rank
 from experiments.lsm import VARIANTS, main
+from experiments.lsm_analysis import main as analyse
 from experiments.lsm_config import PRESETS, LsmConfig, load_config
 from experiments.lsm_images import ImageSet
 from experiments.lsm_records import KINDS, weight_blocks
@@ -20,6 +21,7 @@ from experiments.settings import ConfigError, config_to_dict
 from optim.evaluators import SerialEvaluator
 from optim.tasks import Task
 from snn.shared_reservoir import SharedReservoir
+from tests.faults.toy import run_toy
 from tests.unit.lsm_cases import SMALL, small_config
 
 pytest.importorskip("sklearn", reason="the digits are scikit-learn's: pip install -e '.[liquid]'")
@@ -233,3 +235,13 @@ def test_readouts_of_any_number_of_members_answer_alike(folder):
     for member in (0, 5):
         alone = readouts.rates_hz(weights[member][None], readouts.train, chosen)
         np.testing.assert_array_equal(alone[0], together[member])
+
+
+def test_weights_and_covariances_of_a_run_are_drawn_and_a_run_without_them_is_refused(tmp_path, capsys):
+    assert main([*flags(), "--only", "filter", "--name", "one"]) == 0
+    assert analyse([str(tmp_path / "runs" / "one" / "filter-seed1")]) == 0
+    for name in ("weights", "covariance"):
+        assert (tmp_path / "runs" / "one" / "filter-seed1" / f"{name}.png").stat().st_size > 20_000
+    run_toy(tmp_path / "toy")
+    assert analyse([str(tmp_path / "toy")]) == process.EXIT_CANNOT_CREATE
+    assert "has no record of weights and covariances" in capsys.readouterr().err
