@@ -14,7 +14,8 @@ from experiments.batches import batch_of
 from experiments.dnn_config import DnnConfig, load_images
 from experiments.dnn_study import accuracy_of, as_inputs, first_network
 from experiments.gradient_training import PUBLISHED, Checkpoint, GradientConfig, train
-from experiments.storage import commit, write_tables
+from experiments.settings import ConfigError, config_to_dict, describe, differing_fields
+from experiments.storage import commit, read_json, reading, write_json, write_tables
 
 # Names of baselines. At the published rate of 0.1 a logistic network is often silenced, so there is a slower one, too.
 BASELINES: dict[str, GradientConfig] = {**PUBLISHED, "sgd 0.01": GradientConfig(optimizer="sgd", lr=0.01)}
@@ -65,12 +66,27 @@ def train_baseline(config: DnnConfig, baseline: str, path: Path) -> None:
 
     every = max(1, len(seen) // settings.batch_size // _N_TESTS)
     train(network, first_network(config), as_inputs(images, seen), images.labels[seen], settings, keep, every)
-    commit(
-        path,
-        lambda file: write_tables(
-            file, _tables(list(network.activities(first_network(config), as_inputs(test, slice(1)))), rows)
-        ),
-    )
+    layers = list(network.activities(first_network(config), as_inputs(test, slice(1))))
+
+    def write(file: Any) -> None:
+        write_json(file, "config", config_to_dict(config))
+        write_tables(file, _tables(layers, rows))
+
+    commit(path, write)
+
+
+def check_baseline(config: DnnConfig, path: Path) -> None:
+    """Make sure that a file of `train_baseline` belongs to these settings.
+
+    Raises
+    ------
+    ConfigError : it was written for others.
+    DataError : it is damaged.
+    """
+    with reading(path) as file:
+        saved = read_json(file, "config")
+    if different := differing_fields(saved, config):
+        raise ConfigError(f"{path} was trained with other settings ({describe(different)}). Remove it, or leave them.")
 
 
 def _tables(layers: list[str], rows: list[dict[str, Any]]) -> dict[str, dict[str, NDArray[Any]]]:

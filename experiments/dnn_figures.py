@@ -60,7 +60,7 @@ def read_run(label: str, run: RunFolder, config: DnnConfig) -> Training:
 def read_baseline(label: str, path: Path) -> Training:
     """A file of `experiments.dnn_baseline.train_baseline`; raises as `experiments.storage.reading`."""
     with reading(path) as file:
-        tables = read_tables(file)
+        tables = read_tables(file, ["test", "layers"])
     test = tables["test"]
     return Training(
         label=label,

@@ -25,14 +25,14 @@ from typing import Any, NamedTuple
 from experiments.command import checked_path
 from experiments.console import say
 from experiments.data_files import use_data_folder
-from experiments.dnn_baseline import BASELINES, train_baseline
+from experiments.dnn_baseline import BASELINES, check_baseline, train_baseline
 from experiments.dnn_config import DnnConfig, load_config
 from experiments.dnn_figures import Training, draw, read_baseline, read_run, table
 from experiments.dnn_study import make_network_task
 from experiments.enkf_dnn import HELP, PROGRAM
 from experiments.files import write_text
 from experiments.process import EXIT_DONE
-from experiments.program import make_parser, run_program, start_or_resume
+from experiments.program import make_parser, parse_comparison, run_program, start_or_continue
 from experiments.run_folder import RunFolder
 from experiments.search_config import other_sections
 from experiments.settings import leaves
@@ -93,7 +93,7 @@ def _main(arguments: Sequence[str] | None, make: MakeEvaluator, commit: str) -> 
     parser, _ = make_parser("dnn_studies.py", __doc__, DnnConfig(), HELP, other_sections(arguments))
     parser.add_argument("study", choices=STUDIES, help="what is compared")
     parser.add_argument("--data", type=checked_path, metavar="FOLDER", help="of the images, see docs/data.md")
-    options = parser.parse(arguments)
+    options = parse_comparison(parser, arguments)
     flags = {name: options[name] for name, _ in leaves(DnnConfig()) if name in options}
     study: str = options["study"]
     trainings = []
@@ -122,17 +122,18 @@ def _train(
     path: Path = options["runs"] / name
     config = load_config(options["config"], flags)
     if variant.baseline:
-        path = path.with_suffix(".h5")
+        path = path.with_name(f"{path.name}.h5")
         try:
-            if not path.exists():
+            if path.exists():
+                check_baseline(config, path)
+            else:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 train_baseline(config, variant.baseline, path)
         except ModuleNotFoundError as error:
             say(f"left out: {error}")
             return EXIT_DONE, None
         return EXIT_DONE, read_baseline(variant.label, path)
-    chosen = {"resume": path if path.exists() else None, "config": options["config"], "runs": path.parent, "name": name}
-    code = start_or_resume(PROGRAM, chosen, flags, make, commit)
+    code = start_or_continue(PROGRAM, path, options["config"], flags, make, commit)
     return code, read_run(variant.label, RunFolder(path), config) if code == EXIT_DONE else None
 
 

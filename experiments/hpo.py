@@ -44,7 +44,15 @@ from experiments.lsm_study import make_optimizer as make_filter
 from experiments.lsm_study import make_study as make_training
 from experiments.lsm_tasks import make_lsm_task, record_missing
 from experiments.process import EXIT_DONE, EXIT_STOPPED
-from experiments.program import Program, check_group_size, group_size, make_parser, run_program, start_or_continue
+from experiments.program import (
+    Program,
+    check_group_size,
+    group_size,
+    make_parser,
+    parse_comparison,
+    run_program,
+    start_or_continue,
+)
 from experiments.run_folder import RunFolder
 from experiments.search_config import SearchConfig, make_search, other_sections
 from experiments.seeds import initial_rng, optimizer_seed
@@ -191,7 +199,7 @@ def _main(arguments: Sequence[str] | None, make: MakeEvaluator, commit: str) -> 
     parser.add_argument("--only", choices=SEARCHES, help="this search only")
     parser.add_argument("--group-size", default="1", metavar="N", help="MPI ranks per training (default 1)")
     parser.add_argument("--data", type=checked_path, metavar="FOLDER", help="of the images, see docs/data.md")
-    options = parser.parse(arguments)
+    options = parse_comparison(parser, arguments)
     check_group_size(options)
     flags = {name: options[name] for name, _ in leaves(HpoConfig()) if name in options}
     if "optimizer" in flags:

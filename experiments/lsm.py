@@ -37,7 +37,7 @@ from experiments.lsm_report import Score, baselines, confusion, draw_confusions,
 from experiments.lsm_study import make_optimizer, make_study, n_weights, read_readout
 from experiments.lsm_tasks import make_lsm_task, record_missing, test_rates
 from experiments.process import EXIT_DONE, EXIT_STOPPED
-from experiments.program import Program, make_parser, run_program, start_or_continue
+from experiments.program import Program, make_parser, parse_comparison, run_program, start_or_continue
 from experiments.run_folder import RunFolder
 from experiments.search_config import other_sections
 from experiments.settings import ConfigError, config_to_dict, leaves
@@ -94,7 +94,7 @@ def _until_stopped(arguments: Sequence[str] | None, make: MakeEvaluator, commit:
 
 def _main(arguments: Sequence[str] | None, make: MakeEvaluator, commit: str) -> int:
     """What rank 0 does."""
-    options = _parser(arguments).parse(arguments)
+    options = parse_comparison(_parser(arguments), arguments)
     n_seeds = int(options["seeds"]) if options["seeds"].isdecimal() else 0
     if n_seeds < 1:
         raise ConfigError(f"--seeds {options['seeds']} is not a whole number >= 1.")

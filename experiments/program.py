@@ -141,6 +141,19 @@ def check_group_size(options: Mapping[str, Any]) -> None:
         raise ConfigError(f"--group-size {options['group_size']} is not a whole number >= 1.")
 
 
+def parse_comparison(parser: Parser, arguments: Sequence[str] | None) -> dict[str, Any]:
+    """Options of a study of several runs, which the same command continues.
+
+    Raises
+    ------
+    ConfigError : as `Parser.parse`, and for --resume.
+    """
+    options = parser.parse(arguments)
+    if options["resume"] is not None:
+        raise ConfigError("--resume has no effect: give the same command again, it goes on where it was stopped.")
+    return options
+
+
 def start_or_continue(
     program: Program, path: Path, file: Path | None, flags: Mapping[str, Any], make: MakeEvaluator, commit: str
 ) -> int:

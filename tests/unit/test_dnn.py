@@ -240,6 +240,9 @@ def test_gradient_descent_begins_at_the_same_network_and_sees_the_same_images(tm
     assert layers["gradient_norm"][1] > 0.0
     assert layers["gradient_norm"][0] == 0.0  # the output layer is zero at first, so nothing reaches the one before
     assert "| adam |" in table([training])
+    dnn_baseline.check_baseline(config, path)
+    with pytest.raises(ConfigError, match=r"adam.h5 was trained with other settings \(batch: 100 -> 50\)"):
+        dnn_baseline.check_baseline(dataclasses.replace(config, batch=50), path)
 
 
 def test_without_torch_a_study_leaves_gradient_descent_out_and_says_so(tmp_path, capsys, monkeypatch):

@@ -7,7 +7,9 @@ import pytest
 from scipy import stats
 
 from experiments import process
+from experiments.dnn_studies import main as compare
 from experiments.ensemble_analysis import effective_rank
+from experiments.hpo import main as search
 from experiments.lsm import VARIANTS, main
 from experiments.lsm_analysis import main as analyse
 from experiments.lsm_config import PRESETS, LsmConfig, load_config
@@ -206,6 +208,13 @@ def test_the_study_runs_reports_goes_on_and_records_weights_and_covariances(tmp_
 def test_a_number_of_seeds_that_is_none_is_refused(seeds, capsys):
     assert main([*flags(), f"--seeds={seeds}"]) == process.EXIT_USAGE
     assert f"--seeds {seeds} is not a whole number >= 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [main, search, compare])
+def test_a_comparison_cannot_be_resumed_by_a_flag_that_it_would_ignore(command, capsys):
+    arguments = ["activations"] if command is compare else []
+    assert command([*arguments, "--resume", "runs/one"]) == process.EXIT_USAGE
+    assert "--resume has no effect: give the same command again" in capsys.readouterr().err
 
 
 def test_confusions_count_true_classes_in_rows():
