@@ -147,9 +147,11 @@ def make_optimizer(config: DnnConfig) -> Optimizer:
         )
     )
     every_class = list(range(N_CLASSES))
+    initial = space.clip(initial)
+    initial.flags.writeable = False  # so that the filter need not copy it
     start = Start(
         space,
-        space.clip(initial),
+        initial,
         optimizer_seed(config.seed),
         localisation={
             layer.name: [int(layer.name.split()[1])] if last else every_class

@@ -112,9 +112,11 @@ def make_optimizer(config: LsmConfig, folder: Path) -> Optimizer:
         for k in range(n_classes)
     )
     space = ParameterSpace(blocks)
+    initial = space.clip(first_weights(config, folder))
+    initial.flags.writeable = False  # so that the filter need not copy it
     start = Start(
         space,
-        space.clip(first_weights(config, folder)),
+        initial,
         optimizer_seed(config.seed),
         localisation={block.name: [k] for k, block in enumerate(blocks)} if config.is_localised else None,
     )

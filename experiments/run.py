@@ -119,6 +119,7 @@ def _loop(
             tables |= {name: dict(columns) for name, columns in study.observe(optimizer, generation).items()}
         before = time.perf_counter()
         _commit(study, run, progress, generation, tables)
+        del generation  # its genomes: the next ones may be as large
         saver.save_if_due()
         seconds_storage = time.perf_counter() - before
         n_done = progress.generation - first

@@ -40,7 +40,7 @@ class EnsembleKalmanFilter(Search):
 
     Parameters
     ----------
-    initial : (J, n_params) float64, first ensemble, J >= 2, inside the bounds
+    initial : (J, n_params) float64, first ensemble, J >= 2, inside the bounds; kept as it is if it is read-only
     targets : (d,) float64, finite; None if all `Evaluations` bring theirs, which come before these
     seed : int >= 0 or SeedSequence
     localisation : which genes learn from which responses of an item: columns by block name, or pairs of genes (slice
@@ -102,7 +102,9 @@ class EnsembleKalmanFilter(Search):
         if prior_mean is not None:
             space.check(np.asarray(prior_mean)[None])
             self._prior_mean = space.to_unit(np.asarray(prior_mean, dtype=np.float64))
-        self._first = np.array(initial, dtype=np.float64)  # emptied by the first tell
+        initial = np.asarray(initial)
+        is_ours = initial.dtype == np.float64 and not initial.flags.writeable
+        self._first = initial if is_ours else np.array(initial, dtype=np.float64)  # emptied by the first tell
         self._unit = in_row_blocks(space.to_unit, self._first)
         self._previous = self._unit.copy() if config.momentum else np.empty((0, space.n_params))
         self._theta = 1.0
@@ -162,7 +164,9 @@ class EnsembleKalmanFilter(Search):
             innovation = innovation_of(
                 self._config, self._noise_variance, responses[rows], targets, self._config.horizon - self._elapsed
             )
-            members = self._unit[rows]
+            # In place where nobody is left out: ensembles are large, and after the checks above nothing is refused.
+            is_whole = len(rows) == len(self._unit) and not is_copy.any() and not self._config.momentum
+            members = self._unit if is_whole else self._unit[rows]
             self._update(members, innovation)
         except Exception:
             self._rng.bit_generator.state = random_state

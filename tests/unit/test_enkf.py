@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -243,3 +245,24 @@ def test_the_effective_rank_counts_independent_responses():
     np.testing.assert_allclose(effective_rank(s), 5.0)
     np.testing.assert_allclose(effective_rank((s * [1.0, 1.0, 1e-6, 0.0, 0.0]).T), 2.0, rtol=1e-6)
     assert effective_rank(np.zeros((4, 3))) == 0.0
+
+
+def test_a_read_only_first_ensemble_is_not_copied_and_another_one_is():
+    ensemble, _, targets = problem(10, 3, 2)
+    for is_writeable in (True, False):
+        ensemble.flags.writeable = is_writeable
+        kalman = make(ensemble, targets)
+        assert np.shares_memory(kalman.ask(), ensemble) == (not is_writeable)
+
+
+def test_an_ensemble_is_updated_without_a_copy_of_it():
+    ensemble = np.random.default_rng(1).standard_normal((100, 60_000))
+    ensemble.flags.writeable = False
+    kalman = EnsembleKalmanFilter(space(60_000), EnKFConfig(variant="sqrt"), initial=ensemble, targets=[0.0], seed=1)
+    genomes = kalman.ask()
+    evaluations = Evaluations(np.zeros(100), genomes[:, :1])
+    tracemalloc.start()
+    kalman.tell(genomes, evaluations)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 0.5 * ensemble.nbytes
