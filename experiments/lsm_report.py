@@ -98,19 +98,36 @@ def table(scores: Sequence[Score]) -> str:
 
 
 def draw_confusions(scores: Sequence[Score], class_names: Sequence[str], path: Path) -> bool:
-    """Confusion matrices side by side, shares of each true class; False if matplotlib is not installed."""
+    """Confusion matrices side by side: which wrong classes the images of a true class were given.
+
+    Right ones are left out, so that errors can be seen.
+
+    Returns
+    -------
+    bool, False if matplotlib is not installed
+    """
     n_columns = min(4, len(scores))
     figure, axes = new_axes(rows=math.ceil(len(scores) / n_columns), columns=n_columns)
     if figure is None:
         return False
-    for axis, score in zip(axes.ravel(), scores, strict=False):
-        counts = score.confusions.sum(axis=0)
-        axis.imshow(counts / counts.sum(axis=1, keepdims=True), vmin=0.0, vmax=1.0, cmap="Blues")
+    errors = [_errors(score) for score in scores]
+    largest = max(float(np.nanmax(shares)) for shares in errors)
+    for axis, score, shares in zip(axes.ravel(), scores, errors, strict=False):
+        image = axis.imshow(shares, vmin=0.0, vmax=largest or 1.0, cmap="Reds")
         axis.set(xticks=range(len(class_names)), yticks=range(len(class_names)), xlabel="given", ylabel="true")
         axis.set_xticklabels(class_names)
         axis.set_yticklabels(class_names)
-        axis.set_title(f"{score.name}\n{score.accuracies.mean():.1%}", fontsize="small")
+        axis.set_title(f"{score.name}\n{score.accuracies.mean():.1%} right", fontsize="small")
     for axis in axes.ravel()[len(scores) :]:
         axis.set_axis_off()
+    figure.colorbar(image, ax=axes, label="share of a true class")
     save_figure(figure, path)
     return True
+
+
+def _errors(score: Score) -> NDArray[np.float64]:
+    """(n_classes, n_classes) shares of each true class given a wrong one; NaN on the diagonal."""
+    counts = score.confusions.sum(axis=0)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    np.fill_diagonal(shares, np.nan)
+    return np.asarray(shares)
