@@ -16,6 +16,7 @@ from experiments.run_folder import RunFolder
 from experiments.storage import read_tables, reading
 
 _NOTHING = np.empty(0)
+_LINES = ("-", "--", "-.", ":")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -97,33 +98,47 @@ def table(trainings: Sequence[Training]) -> str:
 
 
 def draw(trainings: Sequence[Training], title: str, path: Path) -> bool:
-    """Test errors over images shown, spread of the ensembles, their members if these change, saturated units.
+    """Test errors over images shown, spread of the ensembles, members if these change, saturated units, gradients.
+
+    Trainings whose labels begin alike, up to a comma, have one colour.
 
     Returns
     -------
     bool, False if matplotlib is not installed
     """
     changes = any(training.has_members_that_change for training in trainings)
-    figure, axes = new_axes(rows=4 if changes else 3)
+    descends = any("gradient_norm" in training.layers for training in trainings)
+    figure, axes = new_axes(rows=3 + changes + descends)
     if figure is None:
         return False
-    error, spread, *more, saturation = axes[:, 0]
+    error, spread, *more = axes[: 2 + changes, 0]
+    saturation, *gradients = axes[2 + changes :, 0]
+    families: dict[str, list[str]] = {}
     for training in trainings:
-        style = {"label": training.label, "linestyle": "-" if training.spread.size else "--"}
+        family = families.setdefault(training.label.split(",")[0], [])
+        color = f"C{list(families).index(training.label.split(',')[0])}"
+        style = {"label": training.label, "color": color, "linestyle": _LINES[len(family) % len(_LINES)]}
+        family.append(training.label)
         error.plot(training.images, 1.0 - training.accuracy, **style)
-        shown = np.linspace(0, training.images[-1], len(training.spread) + 1)[1:]  # nothing: only the next colour
-        spread.plot(shown, training.spread)
+        shown = np.linspace(0, training.images[-1], len(training.spread) + 1)[1:]  # nothing of gradient descent
+        spread.plot(shown, training.spread, **style)
         for members in more:
-            members.step(shown, training.members, where="pre")
+            members.step(shown, training.members, where="pre", **style)
         layers = training.layers
         hidden = layers["layer"] == layers["layer"][np.isfinite(layers["activity_saturated"])][-1]
         saturation.plot(layers["images"][hidden], layers["activity_saturated"][hidden], **style)
+        for gradient in gradients if "gradient_norm" in layers else ():
+            first = layers["layer"] == layers["layer"][0]
+            gradient.plot(layers["images"][first], layers["gradient_norm"][first], **style)
     error.set(yscale="log", ylabel="test error", title=title)
-    error.legend(frameon=False, fontsize="small")
+    error.legend(frameon=False, fontsize="small", loc="upper left", bbox_to_anchor=(1.0, 1.0))
     spread.set(ylabel="spread, of the first")
     for members in more:
         members.set(ylabel="members")
         members.set_ylim(bottom=0)
-    saturation.set(ylabel="saturated units,\nlast hidden layer", xlabel="images shown")
+    saturation.set(ylabel="saturated units,\nlast hidden layer")
+    for gradient in gradients:
+        gradient.set(yscale="log", ylabel="norm of the gradient,\nfirst layer")
+    axes[-1, 0].set(xlabel="images shown")
     save_figure(figure, path)
     return True
