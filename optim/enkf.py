@@ -103,8 +103,9 @@ class EnsembleKalmanFilter(Search):
             space.check(np.asarray(prior_mean)[None])
             self._prior_mean = space.to_unit(np.asarray(prior_mean, dtype=np.float64))
         initial = np.asarray(initial)
-        is_ours = initial.dtype == np.float64 and not initial.flags.writeable
-        self._first = initial if is_ours else np.array(initial, dtype=np.float64)  # emptied by the first tell
+        is_ours = initial.dtype == np.float64 and initial.flags.c_contiguous and not initial.flags.writeable
+        # Emptied by the first tell.
+        self._first = initial if is_ours else np.array(initial, dtype=np.float64, order="C")
         self._unit = in_row_blocks(space.to_unit, self._first)
         self._previous = self._unit.copy() if config.momentum else np.empty((0, space.n_params))
         self._theta = 1.0

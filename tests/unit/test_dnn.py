@@ -23,6 +23,8 @@ from optim.tasks import Task
 
 SMALL = ["--population", "8", "--generations", "3", "--batch", "16", "--test-every", "2", "--block", "4"]
 
+TINY = ["--population", "4", "--generations", "1", "--batch", "8", "--network", "mlp", "--n-hidden", "[4]"]
+
 
 @pytest.fixture(autouse=True)
 def _empty_folder(tmp_path, monkeypatch):
@@ -211,12 +213,12 @@ def test_the_data_flag_chooses_the_folder_of_images(monkeypatch):
 
 
 def test_a_study_trains_what_is_missing_and_draws_what_is_there(tmp_path, capsys):
-    assert studies(["activations", *SMALL, "--network", "mlp"]) == 0
+    assert studies(["activations", *TINY]) == 0
     written = (tmp_path / "runs" / "activations.md").read_text()
     assert [line.split(" | ")[0] for line in written.splitlines()[2:]] == ["| logistic", "| tanh", "| relu", "| step"]
     assert (tmp_path / "runs" / "activations.png").stat().st_size > 10_000
     before = RunFolder(tmp_path / "runs" / "activations-step").read_results()
-    assert studies(["activations", *SMALL, "--network", "mlp"]) == 0
+    assert studies(["activations", *TINY]) == 0
     assert (tmp_path / "runs" / "activations.md").read_text() == written
     np.testing.assert_array_equal(
         RunFolder(tmp_path / "runs" / "activations-step").read_results()["individuals"]["fitness"],
@@ -247,7 +249,7 @@ def test_gradient_descent_begins_at_the_same_network_and_sees_the_same_images(tm
 
 def test_without_torch_a_study_leaves_gradient_descent_out_and_says_so(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    assert studies(["networks", *SMALL, "--network", "mlp"]) == 0
+    assert studies(["networks", *TINY]) == 0
     out = capsys.readouterr().out
     assert "left out: training by gradients needs torch" in out
     rows = (tmp_path / "runs" / "networks.md").read_text().splitlines()[2:]

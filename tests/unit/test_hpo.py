@@ -20,7 +20,7 @@ from tests.unit.lsm_cases import small_config
 pytest.importorskip("sklearn", reason="the digits are scikit-learn's: pip install -e '.[liquid]'")
 
 SMALL = ["--population", "3", "--generations", "2", "--budget", "2000", "--n-train", "12"]
-GENOME = np.array([0.25, 10.0, 2.0, 1e-5])
+GENOME = np.array([0.25, 40.0, 2.0, 1e-5])
 
 
 @pytest.fixture(autouse=True)
@@ -82,8 +82,8 @@ def test_a_training_stays_within_its_budget_and_repeats_by_its_seed(recorded):
 
     train = make_training_task(settings, make)
     values = train(Task(0, 0, 0), GENOME)
-    assert values[2] == len(batches) == 2000 // (10 * 4)
-    assert [batch for batch, _ in batches] == [update // 2 for update in range(50)]
+    assert values[2] == len(batches) == 2000 // (40 * 4)
+    assert [batch for batch, _ in batches] == [update // 2 for update in range(12)]
     np.testing.assert_array_equal(train(Task(5, 3, 0), GENOME), values)  # of the episode, not of who trains when
     assert not np.array_equal(train(Task(0, 0, 1), GENOME), values)
 

@@ -49,6 +49,15 @@ def folder(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Folder of the small study, trained with two seeds, and its arguments."""
+    runs = tmp_path_factory.mktemp("runs")
+    arguments = [*flags(), "--seeds", "2", "--only", "filter", "--name", "one", "--runs", str(runs)]
+    assert main(arguments) == 0
+    return runs / "one", arguments
+
+
 @pytest.fixture(autouse=True)
 def _empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -175,15 +184,15 @@ def test_logits_or_probabilities_are_the_responses_as_the_loss_asks(folder):
     np.testing.assert_allclose(probabilities[:, :, 0] / probabilities[:, :, 1], odds)
 
 
-def test_the_study_runs_reports_goes_on_and_records_weights_and_covariances(tmp_path, capsys):
-    assert main([*flags(), "--seeds", "2", "--only", "filter", "--name", "one"]) == 0
-    text = (tmp_path / "runs" / "one" / "table.md").read_text()
+def test_the_study_runs_reports_goes_on_and_records_weights_and_covariances(trained, capsys):
+    folder, arguments = trained
+    text = (folder / "table.md").read_text()
     rows = [line.split(" | ")[0] for line in text.splitlines()[2:]]
     assert rows == [
         "| filter", "| filter, 2 members vote", "| pixels + ridge", "| pixels + softmax", "| reservoir + ridge",
         "| reservoir + softmax",
     ]  # fmt: skip
-    run = RunFolder(tmp_path / "runs" / "one" / "filter-seed1")
+    run = RunFolder(folder / "filter-seed1")
     tables, config = run.read_results(), config_of()
     assert tables["test"]["generation"].tolist() == [0, 1, 2]
     assert len(tables["weights"]["kind"]) == 3 * 2 * 4
@@ -195,11 +204,11 @@ def test_the_study_runs_reports_goes_on_and_records_weights_and_covariances(tmp_
     mean, votes = read_readout(run)
     assert (mean.shape, votes.shape) == ((n_weights(config),), (2, n_weights(config)))
     capsys.readouterr()
-    assert main([*flags(), "--seeds", "2", "--only", "filter", "--name", "one"]) == 0
+    assert main(arguments) == 0
     out = capsys.readouterr().out
     assert "recording" not in out
     assert "gen 0" not in out
-    assert [line.split(" | ")[:3] for line in (tmp_path / "runs" / "one" / "table.md").read_text().splitlines()] == [
+    assert [line.split(" | ")[:3] for line in (folder / "table.md").read_text().splitlines()] == [
         line.split(" | ")[:3] for line in text.splitlines()
     ]
 
@@ -246,11 +255,11 @@ def test_readouts_of_any_number_of_members_answer_alike(folder):
         np.testing.assert_array_equal(alone[0], together[member])
 
 
-def test_weights_and_covariances_of_a_run_are_drawn_and_a_run_without_them_is_refused(tmp_path, capsys):
-    assert main([*flags(), "--only", "filter", "--name", "one"]) == 0
-    assert analyse([str(tmp_path / "runs" / "one" / "filter-seed1")]) == 0
+def test_weights_and_covariances_of_a_run_are_drawn_and_a_run_without_them_is_refused(trained, tmp_path, capsys):
+    run = trained[0] / "filter-seed2"
+    assert analyse([str(run)]) == 0
     for name in ("weights", "covariance"):
-        assert (tmp_path / "runs" / "one" / "filter-seed1" / f"{name}.png").stat().st_size > 20_000
+        assert (run / f"{name}.png").stat().st_size > 20_000
     run_toy(tmp_path / "toy")
     assert analyse([str(tmp_path / "toy")]) == process.EXIT_CANNOT_CREATE
     assert "has no record of weights and covariances" in capsys.readouterr().err
