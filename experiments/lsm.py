@@ -102,7 +102,6 @@ def _main(arguments: Sequence[str] | None, make: MakeEvaluator, commit: str) -> 
     config = load_config(options["config"], flags, options["preset"])
     recordings = options["runs"] / "recordings"
     folder = options["runs"] / (options["name"] or f"lsm-{options['preset']}")
-    record_missing(config, recordings, make)
     scores = []
     for variant in [options["only"]] if options["only"] else VARIANTS:
         found = []
@@ -111,6 +110,7 @@ def _main(arguments: Sequence[str] | None, make: MakeEvaluator, commit: str) -> 
             ours = load_config(options["config"], settings, options["preset"])
             program = _program(recordings, options["preset"], settings)
             path = folder / f"{variant.replace(' ', '-')}-seed{seed}"
+            record_missing(ours, recordings, make)  # another seed may see other images
             say(f"{variant}, seed {seed}")
             code = start_or_continue(program, path, options["config"], settings, make, commit)
             if code != EXIT_DONE:

@@ -50,9 +50,7 @@ class PublishedReservoirConfig:
     cluster_indegree: int = 2  # inside a cluster, from each kind onto each neuron; may be from itself
     input_weight_pA: float = 70.0  # mean, from pixels to relays and from relays to the liquid
     input_weight_sd_pA: float = 400.0
-    relay_weight_pA: float = (
-        1500.0  # from pixels to relays, but in the published encoding; above 1154 each spike passes
-    )
+    relay_weight_pA: float = 1500.0  # from pixels to relays, unless as published; above 1154 each spike passes
     patch_pixels: int = 10  # side of the square patch that a neuron of the liquid sees in the local encoding
     weight_e_pA: float = 70.0  # mean, inside the liquid
     weight_i_pA: float = -90.0
