@@ -19,10 +19,12 @@ if __name__ == "__main__":
     process.catch_stop_signals()  # before the slow imports: a signal must not find the process unprepared
     process.require_packages()
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from experiments.command import checked_path
+from experiments.comparison import parse_comparison, run_comparison, show_comparison, start_or_continue
 from experiments.console import say
 from experiments.data_files import use_data_folder
 from experiments.dnn_baseline import BASELINES, check_baseline, train_baseline
@@ -30,9 +32,8 @@ from experiments.dnn_config import DnnConfig, load_config
 from experiments.dnn_figures import Training, draw, read_baseline, read_run, table
 from experiments.dnn_study import make_network_task
 from experiments.enkf_dnn import HELP, PROGRAM
-from experiments.files import write_text
 from experiments.process import EXIT_DONE
-from experiments.program import make_parser, parse_comparison, run_program, start_or_continue
+from experiments.program import make_parser
 from experiments.run_folder import RunFolder
 from experiments.search_config import other_sections
 from experiments.settings import leaves
@@ -55,15 +56,23 @@ def _with_baselines(label: str, settings: dict[str, Any]) -> list[Variant]:
     return [Variant(label, settings), *(Variant(f"{label}, {name}", settings, name) for name in BASELINES)]
 
 
-def _bad_start(sigma: float) -> dict[str, Any]:
-    """All weights as large as in the published program; logits are then about 16 sigma, so the loss divides them."""
-    return {"sigma": sigma, "temperature": 25.0 * sigma, "output_spread": 5.0 * sigma}
+def _bad_starts(sigma: float) -> list[Variant]:
+    """All weights as large as in the published program; logits are then about 16 sigma, so the loss divides them.
+
+    There every member is drawn from N(0, sigma^2), and so is the one network of gradient descent; "around one": so is
+    the network around which the members lie.
+    """
+    label, temperature = f"sigma {sigma:g}", 25.0 * sigma
+    drawn = {"gain": 0.0, "hidden_spread": sigma, "output_spread": sigma, "temperature": temperature}
+    around_one = {"sigma": sigma, "temperature": temperature, "output_spread": 5.0 * sigma}
+    filters = [Variant(label, drawn), Variant(f"{label}, around one", around_one)]
+    return filters + [Variant(f"{label}, {name}", around_one, name) for name in BASELINES]
 
 
 STUDIES: dict[str, list[Variant]] = {
     "initialisation": [
         *_with_baselines("gain 4", {}),
-        *(each for sigma in (1.0, 2.0, 3.0) for each in _with_baselines(f"sigma {sigma:g}", _bad_start(sigma))),
+        *(each for sigma in (1.0, 2.0, 3.0) for each in _bad_starts(sigma)),
     ],
     "activations": [Variant(name, {"activation": name}) for name in ("logistic", "tanh", "relu", "step")],
     "sizes": [Variant(f"{n} members", {"population": n}) for n in (50, 100, 200, 400)],
@@ -85,7 +94,7 @@ STUDIES: dict[str, list[Variant]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of every rank; returns the exit code (see `experiments.process`)."""
     use_data_folder(arguments)
-    return run_program(lambda make, commit: _main(arguments, make, commit), make_network_task)
+    return run_comparison(lambda make, commit: _main(arguments, make, commit), make_network_task)
 
 
 def _main(arguments: Sequence[str] | None, make: MakeEvaluator, commit: str) -> int:
@@ -104,13 +113,7 @@ def _main(arguments: Sequence[str] | None, make: MakeEvaluator, commit: str) -> 
             return code
         trainings += [] if training is None else [training]
     out = options["runs"] / f"{study}.md"
-    text = table(trainings)
-    write_text(out, text)
-    for line in text.splitlines():
-        say(line)
-    say(f"table  {out}")
-    if draw(trainings, study, out.with_suffix(".png")):
-        say(f"figure {out.with_suffix('.png')}")
+    show_comparison(table(trainings), out, functools.partial(draw, trainings, study), out.with_suffix(".png"))
     return EXIT_DONE
 
 

@@ -21,8 +21,8 @@ from experiments.search_config import make_search
 from experiments.seeds import initial_rng, members_rng, optimizer_seed
 from experiments.settings import fill
 from experiments.storage import Tables, commit, read_tables, reading, write_tables
-from experiments.study import Reading, Study
-from optim import AdaptiveFilter, Block, EnsembleKalmanFilter, Optimizer, ParameterSpace
+from experiments.study import Reading, Study, estimate
+from optim import AdaptiveFilter, Block, Optimizer, ParameterSpace
 from optim.base import Array
 from optim.methods import Start
 from optim.misfit import cross_entropy_misfit
@@ -171,11 +171,6 @@ def first_network(config: DnnConfig) -> Array:
     ]
     sizes = [layer.size for layer in layers]
     return np.repeat(deviations, sizes) * initial_rng(config.seed).standard_normal(sum(sizes))
-
-
-def estimate(optimizer: Optimizer, best: Array) -> Array:
-    """(n_params,) the network that a search has found: the mean of an ensemble, or the best individual."""
-    return optimizer.mean if isinstance(optimizer, EnsembleKalmanFilter) else best
 
 
 def accuracy_of(network: DeepNetwork, weights: Array, images: Images) -> float:

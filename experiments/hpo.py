@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 
 from experiments.command import checked_path
+from experiments.comparison import parse_comparison, run_comparison, show_comparison, start_or_continue
 from experiments.console import say
 from experiments.data_files import use_data_folder
 from experiments.files import write_text
@@ -39,28 +40,20 @@ from experiments.generation import in_blocks
 from experiments.hpo_report import Search, draw, table
 from experiments.lsm_config import PRESETS, LsmConfig
 from experiments.lsm_images import ImageSet
-from experiments.lsm_study import Readouts, estimate, n_weights
+from experiments.lsm_study import Readouts, n_weights
 from experiments.lsm_study import make_optimizer as make_filter
 from experiments.lsm_study import make_study as make_training
 from experiments.lsm_tasks import make_lsm_task, record_missing
-from experiments.process import EXIT_DONE, EXIT_STOPPED
-from experiments.program import (
-    Program,
-    check_group_size,
-    group_size,
-    make_parser,
-    parse_comparison,
-    run_program,
-    start_or_continue,
-)
+from experiments.process import EXIT_DONE
+from experiments.program import Program, check_group_size, group_size, make_parser
 from experiments.run_folder import RunFolder
 from experiments.search_config import SearchConfig, make_search, other_sections
 from experiments.seeds import initial_rng, optimizer_seed
 from experiments.settings import ConfigError, check_flags, config_to_dict, fill, leaves, read_settings
-from experiments.study import Study
+from experiments.study import Study, estimate
 from optim import Block, Evaluations, GAConfig, Optimizer, ParameterSpace
 from optim.base import Array
-from optim.evaluators import EvaluationStopped, MakeEvaluator
+from optim.evaluators import MakeEvaluator
 from optim.methods import Start
 from optim.tasks import Task, TaskFunction
 
@@ -176,21 +169,13 @@ def _save(run: RunFolder, optimizer: Optimizer, best: Array) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of every rank; returns the exit code (see `experiments.process`)."""
     use_data_folder(arguments)
-    body = functools.partial(_until_stopped, arguments)
-    return run_program(body, make_any_task, make_inner=make_lsm_task, group_size=group_size(arguments))
+    body = functools.partial(_main, arguments)
+    return run_comparison(body, make_any_task, make_inner=make_lsm_task, group_size=group_size(arguments))
 
 
 def make_any_task(settings: Any, make_evaluator: MakeEvaluator) -> TaskFunction:
     """Task function of the outer loop, or one that records images."""
     return make_lsm_task(settings) if "role" in settings else make_training_task(settings, make_evaluator)
-
-
-def _until_stopped(arguments: Sequence[str] | None, make: MakeEvaluator, commit: str) -> int:
-    try:
-        return _main(arguments, make, commit)
-    except EvaluationStopped:  # while images were recorded; those that are stay
-        say("stopped; the same command goes on")
-        return EXIT_STOPPED
 
 
 def _main(arguments: Sequence[str] | None, make: MakeEvaluator, commit: str) -> int:
@@ -235,14 +220,9 @@ def _is_for(setting: str, search: str) -> bool:
 
 
 def _report(searches: Sequence[Search], config: HpoConfig, folder: Path) -> None:
-    text = table(searches)
-    write_text(folder / "table.md", text)
-    for line in text.splitlines():
-        say(line)
-    say(f"table  {folder / 'table.md'}")
     title = f"{n_weights(config.training):,} weights, {config.budget:,} members × images per training"
-    if draw(searches, title, folder / "search.png"):
-        say(f"figure {folder / 'search.png'}")
+    draw_search = functools.partial(draw, searches, title)
+    show_comparison(table(searches), folder / "table.md", draw_search, folder / "search.png")
 
 
 _HELP = {

@@ -22,26 +22,27 @@ if __name__ == "__main__":
     process.require_packages()
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from experiments.command import checked_path
+from experiments.comparison import parse_comparison, run_comparison, show_comparison, start_or_continue
 from experiments.console import say
 from experiments.data_files import use_data_folder
-from experiments.files import write_text
 from experiments.lsm_config import PRESETS, LsmConfig, load_config
 from experiments.lsm_images import ImageSet
 from experiments.lsm_report import Score, baselines, confusion, draw_confusions, table
 from experiments.lsm_study import make_optimizer, make_study, n_weights, read_readout
 from experiments.lsm_tasks import make_lsm_task, record_missing, test_rates
-from experiments.process import EXIT_DONE, EXIT_STOPPED
-from experiments.program import Program, make_parser, parse_comparison, run_program, start_or_continue
+from experiments.process import EXIT_DONE
+from experiments.program import Program, make_parser
 from experiments.run_folder import RunFolder
 from experiments.search_config import other_sections
 from experiments.settings import ConfigError, config_to_dict, leaves
-from optim.evaluators import EvaluationStopped, MakeEvaluator
+from optim.evaluators import MakeEvaluator
 
 # What the trained readout is compared with, on the same reservoir and the same images; settings beside the preset's.
 _PUBLISHED_START = {"prior": "independent", "centre_pA": 100.0, "spread_pA": 50.0}
@@ -81,15 +82,7 @@ _HELP = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of every rank; returns the exit code (see `experiments.process`)."""
     use_data_folder(arguments)
-    return run_program(lambda make, commit: _until_stopped(arguments, make, commit), make_lsm_task)
-
-
-def _until_stopped(arguments: Sequence[str] | None, make: MakeEvaluator, commit: str) -> int:
-    try:
-        return _main(arguments, make, commit)
-    except EvaluationStopped:  # while images were recorded or tested; what is recorded stays
-        say("stopped; the same command goes on")
-        return EXIT_STOPPED
+    return run_comparison(lambda make, commit: _main(arguments, make, commit), make_lsm_task)
 
 
 def _main(arguments: Sequence[str] | None, make: MakeEvaluator, commit: str) -> int:
@@ -187,14 +180,9 @@ def _report(config: LsmConfig, folder: Path, recordings: Path, scores: list[Scor
         "reservoir": (train.counts(shown), test.counts(everything)),
     }.items():
         scores += baselines(name, features[0], labels[0], features[1], labels[1])
-    text = table(scores)
-    write_text(folder / "table.md", text)
-    for line in text.splitlines():
-        say(line)
-    say(f"table  {folder / 'table.md'}")
-    figure = folder / "confusion.png"
-    if draw_confusions(scores, [str(label) for label in config.classes], figure):
-        say(f"figure {figure}")
+    names = [str(label) for label in config.classes]
+    draw = functools.partial(draw_confusions, scores, names)
+    show_comparison(table(scores), folder / "table.md", draw, folder / "confusion.png")
 
 
 if __name__ == "__main__":

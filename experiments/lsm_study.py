@@ -21,8 +21,8 @@ from experiments.run_folder import RunFolder
 from experiments.search_config import make_search
 from experiments.seeds import members_rng, optimizer_seed
 from experiments.storage import Tables, commit, read_tables, reading, write_tables
-from experiments.study import Reading, Study
-from optim import Block, EnsembleKalmanFilter, Optimizer, ParameterSpace
+from experiments.study import Reading, Study, estimate
+from optim import Block, Optimizer, ParameterSpace
 from optim.base import Array
 from optim.methods import Start
 from optim.misfit import cross_entropy_misfit, softmax
@@ -164,11 +164,6 @@ def trained_sources(config: LsmConfig) -> tuple[NDArray[np.intp], NDArray[np.boo
     first = published.topology.nodes(LIQUID[0])[0]
     source = published.topology.connections.source[published.trained.of_clusters().ravel()] - first
     return source, source < liquid.reservoir.n_excitatory
-
-
-def estimate(optimizer: Optimizer, best: Array) -> Array:
-    """(n_weights,) the readout that a search has found: the mean of an ensemble, or the best individual."""
-    return optimizer.mean if isinstance(optimizer, EnsembleKalmanFilter) else best
 
 
 def read_readout(run: RunFolder) -> tuple[Array, Array]:

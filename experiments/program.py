@@ -141,32 +141,6 @@ def check_group_size(options: Mapping[str, Any]) -> None:
         raise ConfigError(f"--group-size {options['group_size']} is not a whole number >= 1.")
 
 
-def parse_comparison(parser: Parser, arguments: Sequence[str] | None) -> dict[str, Any]:
-    """Options of a study of several runs, which the same command continues.
-
-    Raises
-    ------
-    ConfigError : as `Parser.parse`, and for --resume.
-    """
-    options = parser.parse(arguments)
-    if options["resume"] is not None:
-        raise ConfigError("--resume has no effect: give the same command again, it goes on where it was stopped.")
-    return options
-
-
-def start_or_continue(
-    program: Program, path: Path, file: Path | None, flags: Mapping[str, Any], make: MakeEvaluator, commit: str
-) -> int:
-    """Start the run that belongs in this folder, or continue it; returns the exit code. Raises as `start_or_resume`.
-
-    Parameters
-    ----------
-    file : with settings, or None
-    """
-    options = {"resume": path if path.exists() else None, "config": file, "runs": path.parent, "name": path.name}
-    return start_or_resume(program, options, flags, make, commit)
-
-
 def make_evaluator(config: Any, task_settings: Any, make: MakeEvaluator) -> Evaluator:
     """The evaluator of a job; the one place that gives it the limits of a task."""
     return make(task_settings, Limits(timeout_s=config.timeout_s, retries=config.retries))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from experiments.run_folder import RunFolder
 from experiments.settings import RunConfig
 from experiments.storage import Tables
-from optim import Optimizer
+from optim import EnsembleKalmanFilter, Optimizer
 from optim.base import Array
 from optim.tasks import Task
 
@@ -77,3 +77,8 @@ class Study:
     def n_task_values(self) -> int:
         """Numbers that a task gives."""
         return self.block * (self.n_values or len(self.measures))
+
+
+def estimate(optimizer: Optimizer, best: Array) -> Array:
+    """(n_params,) what a search has found: the mean of an ensemble, else the best individual."""
+    return optimizer.mean if isinstance(optimizer, EnsembleKalmanFilter) else best

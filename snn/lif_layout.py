@@ -130,11 +130,11 @@ def make_state(
     n_slots = max_delay_steps + layout.slice_steps
     parts = (n_networks, n_blocks_of(layout.n_copies))
     state = State(
-        lanes=_zeros((*parts, arrays.N_ROWS, n_lanes)),
-        buffer=_zeros((*parts, n_slots * 2 * layout.n_driven)),
-        fired=_zeros((*parts, layout.slice_steps * n_lanes)),
-        n_fired=_zeros((*parts, n_lanes)),
-        counts=_zeros((*parts, n_lanes)),
+        lanes=aligned_zeros((*parts, arrays.N_ROWS, n_lanes)),
+        buffer=aligned_zeros((*parts, n_slots * 2 * layout.n_driven)),
+        fired=aligned_zeros((*parts, layout.slice_steps * n_lanes)),
+        n_fired=aligned_zeros((*parts, n_lanes)),
+        counts=aligned_zeros((*parts, n_lanes)),
     )
     for name, own in lanes.items():
         values = topology.population(name).all_parameters()
@@ -185,7 +185,7 @@ def _round_up(n_lanes: int) -> int:
     return -(-n_lanes // WIDTH) * WIDTH
 
 
-def _zeros(shape: tuple[int, ...]) -> FloatArray:
+def aligned_zeros(shape: tuple[int, ...]) -> FloatArray:
     """Zeros that begin at a cache line."""
     size = int(np.prod(shape))
     room = np.zeros(size + _ALIGNMENT // 8)

@@ -12,7 +12,7 @@ import numpy as np
 
 from snn.flush import flushing_to_zero
 from snn.lif_arrays import N_ROWS
-from snn.lif_layout import _zeros as aligned_zeros
+from snn.lif_layout import aligned_zeros
 from snn.models import Population, propagators
 from snn.published_reservoir import OUTPUTS
 from snn.replay_kernels import LANES, Group, Neurons, State, replay

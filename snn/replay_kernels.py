@@ -32,9 +32,8 @@ from snn.lif_arrays import (
     V,
 )
 from snn.lif_kernels import add, current_alpha, fire, membrane_alpha
-from snn.replay_vector import add_by_sign
 from snn.spike_trains import FloatArray, IntArray
-from snn.vector import WIDTH, add_scaled, any_nonzero
+from snn.vector import WIDTH, add_by_sign, add_scaled, any_nonzero
 
 LANES = 16  # members side by side, a multiple of WIDTH; with 8 the same takes 1.4 times as long
 

@@ -28,6 +28,22 @@ def _any_nonzero(row, first):
     return any(row[lane] != 0.0 for lane in range(first, first + WIDTH))
 
 
+def _add_by_sign(sums, positive, others, terms, first):
+    """Add ``terms[first : first + WIDTH]`` to `sums`, each lane from `positive` on if it is above 0, else `others`.
+
+    The sum that a term does not belong to gets 0 instead, which changes no bit of it: it is never -0.
+
+    Parameters
+    ----------
+    sums, terms : (n,) float64, contiguous, two arrays; no bounds are checked
+    positive, others, first : int
+    """
+    for lane in range(WIDTH):
+        term = terms[first + lane]
+        sums[positive + lane] += term if term > 0.0 else 0.0
+        sums[others + lane] += 0.0 if term > 0.0 else term
+
+
 @intrinsic
 def _add_scaled_compiled(typing_context, sums, at, terms, first, factor):
     def build(context, builder, signature, arguments):
@@ -54,6 +70,21 @@ def _any_nonzero_compiled(typing_context, row, first):
     return types.boolean(row, types.intp), build
 
 
+@intrinsic
+def _add_by_sign_compiled(typing_context, sums, positive, others, terms, first):
+    def build(context, builder, signature, arguments):
+        zero = ir.Constant(_VECTOR, [0.0] * WIDTH)
+        values = builder.load(_pointer(context, builder, signature.args[3], arguments[3], arguments[4]), align=8)
+        is_positive = builder.fcmp_ordered(">", values, zero)
+        parts = builder.select(is_positive, values, zero), builder.select(is_positive, zero, values)
+        for at, part in zip(arguments[1:3], parts, strict=True):
+            target = _pointer(context, builder, signature.args[0], arguments[0], at)
+            builder.store(builder.fadd(builder.load(target, align=8), part), target, align=8)
+        return context.get_dummy_value()
+
+    return types.void(sums, types.intp, types.intp, terms, types.intp), build
+
+
 def _pointer(context, builder, array_type, array, index):
     """Address of eight numbers of an array."""
     data = context.make_array(array_type)(context, builder, array).data
@@ -61,4 +92,5 @@ def _pointer(context, builder, array_type, array, index):
 
 
 add_scaled = _add_scaled if config.DISABLE_JIT else _add_scaled_compiled
+add_by_sign = _add_by_sign if config.DISABLE_JIT else _add_by_sign_compiled
 any_nonzero = _any_nonzero if config.DISABLE_JIT else _any_nonzero_compiled

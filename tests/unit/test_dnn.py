@@ -15,10 +15,11 @@ from experiments.dnn_config import DnnConfig, load_config
 from experiments.dnn_figures import read_baseline, read_run, table
 from experiments.dnn_studies import STUDIES
 from experiments.dnn_studies import main as studies
-from experiments.dnn_study import estimate, first_network, make_network_task, make_optimizer, make_study, predictions
+from experiments.dnn_study import first_network, make_network_task, make_optimizer, make_study, predictions
 from experiments.enkf_dnn import main
 from experiments.run_folder import RunFolder
 from experiments.settings import ConfigError, config_to_dict
+from experiments.study import estimate
 from optim.tasks import Task
 
 SMALL = ["--population", "8", "--generations", "3", "--batch", "16", "--test-every", "2", "--block", "4"]
