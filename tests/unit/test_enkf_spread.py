@@ -76,6 +76,16 @@ def test_renewal_widens_a_narrowed_ensemble_towards_its_first_spread_only_in_the
     np.testing.assert_allclose(still(kalman, 4000)[:, 1].var(), 0.75 * 2.02 + 0.25 * 4.0, rtol=0.05)
 
 
+def test_renewal_with_the_current_spread_turns_the_deviations_of_an_ensemble_and_keeps_it_narrow():
+    ensemble = np.random.default_rng(2).normal(0.0, 2.0, size=(4000, 2))
+    kalman = make(ensemble, [0.0], renewal=0.36, renewal_sd="current")
+    state = kalman.state_dict()
+    kalman.load_state_dict(state | {"unit": state["unit"] * 0.1})
+    renewed = still(kalman, 4000)
+    np.testing.assert_allclose(renewed.std(axis=0), 0.1 * ensemble.std(axis=0), rtol=0.05)
+    np.testing.assert_allclose(np.corrcoef(renewed[:, 0], ensemble[:, 0])[0, 1], 0.8, atol=0.03)
+
+
 def test_renewal_of_an_unknown_block_is_refused_with_the_names_there_are():
     with pytest.raises(ValueError, match=r"renewed names \['weights'\], but the blocks are \['x'\]"):
         EnsembleKalmanFilter(
