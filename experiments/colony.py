@@ -10,13 +10,15 @@ import numpy as np
 from envs.config import ForagingConfig
 from envs.foraging import AntForagingEnv
 from experiments.config import AntsConfig
+from experiments.generation import Generation
 from experiments.npz import write_genomes
 from experiments.rollout import MEASURES, run_episode, task_seeds
 from experiments.run_folder import RunFolder
 from experiments.search_config import make_search
 from experiments.seeds import initial_rng, optimizer_seed
 from experiments.sonata import recording_bytes
-from experiments.study import Reading, Study
+from experiments.storage import Tables
+from experiments.study import Reading, Study, mean_of
 from optim import Block, Optimizer, ParameterSpace
 from optim.base import Array
 from optim.methods import Start
@@ -42,6 +44,7 @@ def make_study(config: AntsConfig) -> Study:
         read=lambda generation, values: Reading(values, colony_responses(values, config.env)),
         min_survivors=config.min_survivors,
         save=_save_best,
+        observe=_mean_of_search,
         record_best=functools.partial(_record_spikes, config) if config.record_spikes else None,
         bytes_of_best=_spike_bytes(config) if config.record_spikes else 0.0,
     )
@@ -78,6 +81,12 @@ def colony_responses(measures: Array, world: ForagingConfig) -> Array:
     gain = world.food_gain + world.pick_up_gain or 1.0
     scale = np.array([gain * most_food, most_food, most_food])
     return measures[:, [FITNESS, PICK_UPS, FOOD]] / scale
+
+
+def _mean_of_search(optimizer: Optimizer, generation: Generation) -> Tables:
+    """Where the search stands, which is often better than the best of a few lucky episodes; see champion.py."""
+    mean = mean_of(optimizer)
+    return {} if mean is None else {"mean": {"generation": np.array([generation.number]), "genome": mean[None]}}
 
 
 def _spike_bytes(config: AntsConfig) -> float:

@@ -63,8 +63,8 @@ def _bad_starts(sigma: float) -> list[Variant]:
     the network around which the members lie.
     """
     label, temperature = f"sigma {sigma:g}", 25.0 * sigma
-    drawn = {"gain": 0.0, "hidden_spread": sigma, "output_spread": sigma, "temperature": temperature}
-    drawn |= {"enkf.renewal_sd": "current"}  # members differ by whole networks at first, and need not for ever
+    drawn: dict[str, Any] = {"gain": 0.0, "hidden_spread": sigma, "output_spread": sigma, "temperature": temperature}
+    drawn |= {"enkf.renewal_sd": 0.1}  # members differ by whole networks at first, and need not for ever
     around_one = {"sigma": sigma, "temperature": temperature, "output_spread": 5.0 * sigma}
     filters = [Variant(label, drawn), Variant(f"{label}, around one", around_one)]
     return filters + [Variant(f"{label}, {name}", around_one, name) for name in BASELINES]

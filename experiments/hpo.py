@@ -148,7 +148,7 @@ def make_study(config: HpoConfig) -> Study:
 
 
 def make_optimizer(config: HpoConfig) -> Optimizer:
-    """The outer optimizer at its first generation; all begin with the same settings."""
+    """The outer optimizer at its first generation; those that take a first generation begin with the same."""
     initial = SETTINGS.sample(initial_rng(config.seed), config.population)
     return make_search(config, Start(SETTINGS, initial, optimizer_seed(config.seed), targets=np.ones(1)))
 

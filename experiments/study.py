@@ -11,6 +11,7 @@ from experiments.settings import RunConfig
 from experiments.storage import Tables
 from optim import EnsembleKalmanFilter, Optimizer
 from optim.base import Array
+from optim.gaussian import GaussianSearch
 from optim.tasks import Task
 
 if TYPE_CHECKING:
@@ -79,6 +80,12 @@ class Study:
         return self.block * (self.n_values or len(self.measures))
 
 
+def mean_of(optimizer: Optimizer) -> Array | None:
+    """(n_params,) the middle of an ensemble or of a normal distribution; None for other searches."""
+    return optimizer.mean if isinstance(optimizer, EnsembleKalmanFilter | GaussianSearch) else None
+
+
 def estimate(optimizer: Optimizer, best: Array) -> Array:
-    """(n_params,) what a search has found: the mean of an ensemble, else the best individual."""
-    return optimizer.mean if isinstance(optimizer, EnsembleKalmanFilter) else best
+    """(n_params,) what a search has found: its mean where it has one, else the best individual."""
+    mean = mean_of(optimizer)
+    return best if mean is None else mean

@@ -112,9 +112,7 @@ class EnsembleKalmanFilter(Search):
         self._elapsed = 0.0  # sum of all dt
         self._first_spread = spread_of(self._unit)
         self._renewed = [ALL] if renewed is None else [space.slices[name] for name in _known(renewed, space)]
-        self._first_deviation = (
-            self._unit.std(axis=0) if config.renewal_sd == "first" and config.renewal else np.empty(0)
-        )
+        self._first_deviation = self._unit.std(axis=0) if config.renewal else np.empty(0)
         self._average = np.zeros(space.n_params if config.memory else 0)  # of the means so far, weighted
         self._measured = np.array([1.0, np.nan, np.nan, np.nan])  # _MEASURES
 
@@ -253,7 +251,7 @@ class EnsembleKalmanFilter(Search):
         if config.spread_inflation > 1.0:
             stretch(unit, 1.0 + (config.spread_inflation - 1.0) * decayed)
         for genes in self._renewed if config.renewal > 0.0 else ():
-            sd = self._first_deviation if config.renewal_sd == "first" else None
+            sd = config.renewal_sd * self._first_deviation
             renew(unit, genes, config.renewal * decayed, sd, self._rng)
         if config.inflation > 0.0:
             add_noise(unit, config.inflation * decayed, self._rng)

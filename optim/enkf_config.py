@@ -8,7 +8,6 @@ import numpy as np
 Variant = Literal["joint", "perturbed", "denkf", "sqrt", "published"]
 Loss = Literal["squared", "cross_entropy", "categorical"]
 Step = Literal["fixed", "misfit"]
-RenewalSd = Literal["first", "current"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +33,7 @@ class EnKFConfig:
     spread_inflation: float = 1.0  # factor on the deviations from the mean after every update, >= 1
     inflation_decay: float = 1.0  # factor per generation on `inflation`, `renewal` and `spread_inflation` - 1, (0, 1]
     renewal: float = 0.0  # share of the variance of the deviations that is drawn anew after every update, [0, 1]
-    renewal_sd: RenewalSd = "first"  # … with the standard deviations of the "first" or of the "current" ensemble
+    renewal_sd: float = 1.0  # … with so many times the standard deviations of the first ensemble, > 0
     memory: float = 0.0  # share of the past in the running mean that is the result, [0, 1); 0: the last mean
     selection: float = 0.0  # fraction of members, the worst, that become copies of as many best ones, [0, 0.5]
     selection_noise: float = 0.1  # standard deviation of noise added to these copies after the update, >= 0
@@ -44,7 +43,7 @@ class EnKFConfig:
     tolerance: float = 1e-6  # the ensemble has collapsed when its spread, relative to the first, is below, >= 0
 
     def __post_init__(self) -> None:
-        for name, known in (("variant", Variant), ("loss", Loss), ("step", Step), ("renewal_sd", RenewalSd)):
+        for name, known in (("variant", Variant), ("loss", Loss), ("step", Step)):
             if getattr(self, name) not in get_args(known):
                 raise ValueError(
                     f"EnKFConfig.{name}={getattr(self, name)!r} is unknown. Choose one of {', '.join(get_args(known))}."
@@ -84,6 +83,8 @@ class EnKFConfig:
             )
         if not 0.0 <= self.renewal <= 1.0:
             raise ValueError(f"EnKFConfig.renewal={self.renewal} is outside [0, 1]. Give 0 for none, e.g. 0.1.")
+        if not 0.0 < self.renewal_sd < np.inf:
+            raise ValueError(f"EnKFConfig.renewal_sd={self.renewal_sd} is outside (0, inf). Leave it out for 1.")
         if not 0.0 <= self.memory < 1.0:
             raise ValueError(f"EnKFConfig.memory={self.memory} is outside [0, 1). Give 0 for none, e.g. 0.9.")
         if not 0.0 <= self.selection <= 0.5:

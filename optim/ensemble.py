@@ -91,7 +91,7 @@ def stretch(ensemble: Array, factor: float) -> None:
     ensemble += mean
 
 
-def renew(ensemble: Array, genes: Genes, share: float, sd: Array | None, rng: np.random.Generator) -> None:
+def renew(ensemble: Array, genes: Genes, share: float, sd: Array, rng: np.random.Generator) -> None:
     """Replace part of the variance of some genes by noise of another direction, in place; the mean stays.
 
     Deviations become sqrt(1 - share) of themselves plus sqrt(share) times noise, so that the variance of a gene comes
@@ -100,7 +100,7 @@ def renew(ensemble: Array, genes: Genes, share: float, sd: Array | None, rng: np
     Parameters
     ----------
     ensemble : (J, p) float64, changed
-    sd : (p,) float64, standard deviations of the noise; None: those of the genes, so that variances stay
+    sd : (p,) float64, standard deviations of the noise
     """
     n_members, n_params = ensemble.shape
     for columns in gene_blocks(genes, n_params, n_members):
@@ -108,7 +108,7 @@ def renew(ensemble: Array, genes: Genes, share: float, sd: Array | None, rng: np
         mean = part.mean(axis=0)
         noise = rng.standard_normal(part.shape)
         noise -= noise.mean(axis=0)
-        noise *= np.sqrt(share) * (part.std(axis=0) if sd is None else sd[columns])
+        noise *= np.sqrt(share) * sd[columns]
         ensemble[:, columns] = mean + np.sqrt(1.0 - share) * (part - mean) + noise
 
 

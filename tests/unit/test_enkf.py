@@ -29,7 +29,7 @@ def assert_unchanged(kalman, before):
         ("variant", "joined"),
         ("loss", "hinge"),
         ("step", "dmc"),
-        ("renewal_sd", "last"),
+        ("renewal_sd", 0.0),
         ("block_length", -1),
         ("block_length", 2.5),
         ("gamma", 0.0),
