@@ -10,7 +10,8 @@ from experiments.command import Parser
 from experiments.console import say
 from experiments.files import write_text
 from experiments.process import EXIT_STOPPED
-from experiments.program import Program, run_program, start_or_resume
+from experiments.program import Program, resume, run_program, start_or_resume
+from experiments.run_folder import RunFolder
 from experiments.settings import ConfigError
 from optim.evaluators import EvaluationStopped, MakeEvaluator
 
@@ -52,7 +53,9 @@ def start_or_continue(
     ----------
     file : with settings, or None
     """
-    options = {"resume": path if path.exists() else None, "config": file, "runs": path.parent, "name": path.name}
+    if path.exists():  # with the settings of this command, not with those that the run happens to have
+        return resume(program, RunFolder(path), file, flags, make, commit)
+    options = {"resume": None, "config": file, "runs": path.parent, "name": path.name}
     return start_or_resume(program, options, flags, make, commit)
 
 

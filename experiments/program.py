@@ -110,7 +110,8 @@ def start_or_resume(
     ConfigError, StorageError, DataError, GenerationFailedError, OSError : see `experiments.command.guarded`
     """
     if options["resume"] is not None:
-        return _resume(program, options, flags, make, commit)
+        run = RunFolder(options["resume"])
+        return resume(program, run, options["config"] or run.path / "config.toml", flags, make, commit)
     config = program.load_config(options["config"], flags)
     path = options["runs"] / run_name(options["name"], program.label(config))
     RunFolder.check_new(path)  # before any work
@@ -146,15 +147,20 @@ def make_evaluator(config: Any, task_settings: Any, make: MakeEvaluator) -> Eval
     return make(task_settings, Limits(timeout_s=config.timeout_s, retries=config.retries))
 
 
-def _resume(
-    program: Program, options: Mapping[str, Any], flags: Mapping[str, Any], make: MakeEvaluator, commit: str
+def resume(
+    program: Program, run: RunFolder, file: Path | None, flags: Mapping[str, Any], make: MakeEvaluator, commit: str
 ) -> int:
-    run = RunFolder(options["resume"])
+    """Continue a run; returns the exit code. Raises as `start_or_resume`.
+
+    Parameters
+    ----------
+    file : settings that must be those of the run, as far as `flags` do not override them; None: the defaults
+    """
     try:
         saved = program.load_config(run.path / "config.toml", {})
     except ConfigError as error:
         raise DataError(f"the settings of {run.path} are damaged or of another version: {error}") from None
-    config = program.load_config(options["config"] or run.path / "config.toml", flags)
+    config = program.load_config(file, flags)
     if different := differing_fields(saved, config):
         raise ConfigError(
             f"{run.path} was started with another configuration ({describe(different)}). Start a new run for it."

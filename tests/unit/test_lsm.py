@@ -213,6 +213,13 @@ def test_the_study_runs_reports_goes_on_and_records_weights_and_covariances(trai
     ]
 
 
+def test_a_folder_whose_runs_have_other_settings_than_the_command_is_refused(trained, capsys):
+    place = trained[1].index("--n-votes")
+    fewer = trained[1][:place] + trained[1][place + 2 :]
+    assert main(fewer) == process.EXIT_USAGE
+    assert "was started with another configuration (n_votes: 2 -> 15)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("seeds", ["0", "x", "-1"])
 def test_a_number_of_seeds_that_is_none_is_refused(seeds, capsys):
     assert main([*flags(), f"--seeds={seeds}"]) == process.EXIT_USAGE
