@@ -35,6 +35,7 @@ from experiments.command import Parser, checked_path
 from experiments.config import AntsConfig, load_config
 from experiments.console import say
 from experiments.files import StorageError
+from experiments.generation import GenerationFailedError
 from experiments.npz import write_genomes
 from experiments.process import EXIT_DONE, EXIT_STOPPED, is_stop_requested
 from experiments.program import make_evaluator, run_program
@@ -100,6 +101,7 @@ def race(genomes: Array, evaluator: Evaluator, n_rounds: int, n_worlds: int) -> 
     Raises
     ------
     EvaluationStopped : a stop was requested.
+    GenerationFailedError : no candidate got through all worlds of a round.
     """
     left, first_world, rounds = np.arange(len(genomes)), _FIRST_WORLD, []
     for number in range(n_rounds):
@@ -117,6 +119,9 @@ def race(genomes: Array, evaluator: Evaluator, n_rounds: int, n_worlds: int) -> 
             )
         scores = np.array([[np.nan, np.nan] if r.values is None else r.values[[FITNESS, FOOD]] for r in results])
         fitness, food = scores.reshape(len(left), n_now, 2).transpose(2, 0, 1)
+        if not np.isfinite(fitness).all(axis=1).any():
+            error = next(result.error for result in results if result.error)
+            raise GenerationFailedError(f"all {len(left)} candidates failed; the first:\n{error}")
         order = np.argsort(-np.nan_to_num(fitness, nan=-np.inf).mean(axis=1), kind="stable")
         rounds.append(Round(left[order], fitness[order], food[order]))
         left = left[order][: max(_FEWEST, -(-len(left) // _KEPT))]

@@ -19,10 +19,14 @@ COMMANDS = {
     "show": ("experiments.show", "what a run is and how far it came"),
     "merge": ("experiments.merge", "bring the records of a run together in its results.h5"),
     "plot": ("experiments.plot", "draw the learning curve of a run"),
+    "replay": ("experiments.replay", "a colony as a web page"),
+    "champion": ("experiments.champion", "choose the best colony that a run has seen"),
+    "analyse": ("experiments.analyse", "what a colony has learnt: ablations, other worlds, trails"),
+    "validate": ("experiments.validate_published", "published colonies here, against the published data"),
     "fetch-data": ("experiments.fetch_data", "download a data set of images"),
 }
 
-_STUDIES = ("ants", "nested")  # their runs stop in order, whenever a signal comes
+_STUDIES = ("ants", "nested", "champion")  # their runs stop in order, whenever a signal comes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

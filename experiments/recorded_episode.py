@@ -35,6 +35,7 @@ class RecordedEpisode(NamedTuple):
     obs: NDArray[np.int8]  # (n_ticks, n_ants, 11) what the brains were given in each tick
     actions: NDArray[np.int8]  # (n_ticks, n_ants, 3) what they answered: turn, move, deposit
     returned: NDArray[np.int64]  # (n_ticks + 1,) food units in the nest
+    fitness: NDArray[np.float64]  # (n_ticks + 1,) of the colony so far
     first_food: NDArray[np.int64]  # (height, width) units at the start
     food_changes: FoodChanges
     pheromone_ticks: NDArray[np.int64]  # (n_fields,) after how many ticks each field was taken, 0 first
@@ -69,7 +70,7 @@ def record_episode(genome: Array, config: AntsConfig, seeds: tuple[int, int]) ->
     state = env.state
     assert state is not None  # it was reset
     first_food, objects = state.food.copy(), state.objects.copy()
-    bodies, seen, actions, returned, changes = [_bodies(state)], [], [], [0], []
+    bodies, seen, actions, infos, changes = [_bodies(state)], [], [], [env.measures()], []
     fields, times = [state.pheromone.astype(np.float32)], [0]
     food = first_food.copy()
     with AntColonyBrain(
@@ -81,7 +82,7 @@ def record_episode(genome: Array, config: AntsConfig, seeds: tuple[int, int]) ->
             obs = env.step(action)[0]
             actions.append(action)
             bodies.append(_bodies(state))
-            returned.append(env.measures()["food"])
+            infos.append(env.measures())
             patches = np.flatnonzero(state.food != food)
             changes += [(len(seen), patch, state.food.flat[patch]) for patch in patches]
             food[:] = state.food
@@ -98,7 +99,8 @@ def record_episode(genome: Array, config: AntsConfig, seeds: tuple[int, int]) ->
         is_carrying=is_carrying,
         obs=np.array(seen),
         actions=np.array(actions, dtype=np.int8),
-        returned=np.array(returned),
+        returned=np.array([info["food"] for info in infos]),
+        fitness=np.array([info["fitness"] for info in infos]),
         first_food=first_food,
         food_changes=FoodChanges(*np.array(changes, dtype=np.int64).reshape(-1, 3).T),
         pheromone_ticks=np.array(times),
@@ -106,7 +108,7 @@ def record_episode(genome: Array, config: AntsConfig, seeds: tuple[int, int]) ->
         objects=objects,
         nest=state.nest.copy(),
         spikes=spikes,
-        measures=env.measures(),
+        measures=infos[-1],
     )
 
 
