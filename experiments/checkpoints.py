@@ -14,18 +14,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from experiments.files import DataError, write_bytes
+from experiments.files import DataError, move, temporary_beside
 from experiments.storage import (
     check_schema,
+    fill,
     read_json,
     read_state,
-    reading_bytes,
-    to_bytes,
+    reading,
+    state_bytes,
     write_json,
     write_state,
 )
 
 _KEPT = 3
+_ROOM = 2**16  # bytes for plain values and what HDF5 needs
 
 
 class Checkpoint(NamedTuple):
@@ -64,9 +66,11 @@ class Checkpoints:
             write_json(file, "manifest", manifest)
             write_state(file, state)
 
-        content = to_bytes(write)
-        path = self.folder / f"gen_{generation:06d}-{_digest(content)}.h5"
-        write_bytes(path, content)
+        stem = f"gen_{generation:06d}"
+        with temporary_beside(self.folder / f"{stem}.h5") as temporary:  # large states do not fit into memory twice
+            fill(temporary, state_bytes(state) + _ROOM, write)
+            path = self.folder / f"{stem}-{_digest(temporary)}.h5"
+            move(temporary, path)
         older = [other for other in self.files() if _generation(other) < generation]
         same = [other for other in self.files() if _generation(other) == generation and other != path]
         for other in [*same, *older[_KEPT - 1 :]]:
@@ -87,11 +91,10 @@ class Checkpoints:
         """
         refused = []
         for path in self.files():
-            content = path.read_bytes()
-            if not path.stem.endswith(_digest(content)):
+            if not path.stem.endswith(_digest(path)):
                 refused.append(f"{path.name} is damaged: its content does not match the hash in its name.")
                 continue
-            with reading_bytes(content, path) as file:
+            with reading(path) as file:
                 schema = check_schema(file, path)
                 manifest = read_json(file, "manifest") if schema > 1 else {}
                 state = read_state(file) if schema > 1 else upgrade(read_state(file))
@@ -119,6 +122,10 @@ def _generation(path: Path) -> int:
     return int(digits) if digits.isdecimal() else -1
 
 
-def _digest(content: bytes) -> str:
-    """First half of the sha256, in hexadecimal."""
-    return hashlib.sha256(content).hexdigest()[:32]
+def _digest(path: Path) -> str:
+    """First half of the sha256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while piece := handle.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest()[:32]

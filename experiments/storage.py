@@ -74,14 +74,19 @@ def grow(path: AnyPath, n_bytes: int, write: Callable[[h5py.File], None]) -> Non
     with temporary_beside(path) as temporary:
         if Path(path).exists():
             shutil.copyfile(path, temporary)
-        else:
-            temporary.write_bytes(to_bytes(lambda file: None))
-        with temporary.open("rb+") as handle:
-            if hasattr(os, "posix_fallocate"):  # not on macOS
-                os.posix_fallocate(handle.fileno(), temporary.stat().st_size, n_bytes)
-        with h5py.File(temporary, "r+", locking="best-effort") as file:
-            write(file)
+        fill(temporary, n_bytes, write)
         move(temporary, path)
+
+
+def fill(path: Path, n_bytes: int, write: Callable[[h5py.File], None]) -> None:
+    """Add to a file of ours in place, or to a new one, with nothing of it in memory; arguments and errors as `grow`."""
+    if not path.exists():
+        path.write_bytes(to_bytes(lambda file: None))
+    with path.open("rb+") as handle:
+        if hasattr(os, "posix_fallocate"):  # not on macOS
+            os.posix_fallocate(handle.fileno(), path.stat().st_size, n_bytes)
+    with h5py.File(path, "r+", locking="best-effort") as file:
+        write(file)
 
 
 def write_links(path: AnyPath, files: Mapping[str, str]) -> None:
@@ -114,21 +119,8 @@ def reading(path: AnyPath) -> Iterator[h5py.File]:
         raise StorageError(f"{path} does not exist: check the path.")
     if not path.is_file():
         raise StorageError(f"{path} is a folder: give the path of a file in it.")
-    with _reading(path, path) as file:
-        yield file
-
-
-@contextlib.contextmanager
-def reading_bytes(content: bytes, path: Path) -> Iterator[h5py.File]:
-    """As `reading`, of content that was read from `path`."""
-    with _reading(io.BytesIO(content), path) as file:
-        yield file
-
-
-@contextlib.contextmanager
-def _reading(source: Path | io.BytesIO, path: Path) -> Iterator[h5py.File]:
     try:
-        with h5py.File(source, "r", locking="best-effort") as file:
+        with h5py.File(path, "r", locking="best-effort") as file:
             _check_harmless(file, path)
             yield file
     except StorageError:
@@ -269,6 +261,14 @@ def write_state(file: h5py.File, state: Mapping[str, Any]) -> None:
         return plain
 
     write_json(file, "state", strip(state, ""))
+
+
+def state_bytes(state: Mapping[str, Any]) -> int:
+    """Room that the arrays of a state take in a file, each with its header."""
+    parts = (
+        state_bytes(value) if isinstance(value, Mapping) else getattr(value, "nbytes", 0) for value in state.values()
+    )
+    return sum(parts) + 1024 * len(state)
 
 
 def read_state(file: h5py.File) -> dict[str, Any]:

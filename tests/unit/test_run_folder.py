@@ -168,13 +168,13 @@ def test_a_checkpoint_of_a_newer_schema_is_refused_with_both_versions(run, monke
 
 
 def test_a_kill_between_write_and_rename_of_a_checkpoint_leaves_the_run_resumable(run, monkeypatch):
-    def killed(path, content):
-        (path.parent / f".{path.name}.1.tmp").write_bytes(content)
+    def killed(temporary, path):
+        temporary.rename(path.parent / f".{path.name}.1.tmp")  # a kill cannot tidy up
         raise KeyboardInterrupt
 
     run.checkpoints.write(1, {"a": 1}, {})
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, "write_bytes", killed)
+        patch.setattr(checkpoints, "move", killed)
         with pytest.raises(KeyboardInterrupt):
             run.checkpoints.write(2, STATE, {})
     assert run.checkpoints.newest()[0].state == {"a": 1}
