@@ -74,16 +74,11 @@ class Search:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that changes; see `Optimizer`."""
-        return {
-            "algorithm": type(self).__name__,
-            "generation": self.generation,
-            "is_asked": self._is_asked,
-            "rng": self._rng.bit_generator.state,
-        } | {name: _copied(getattr(self, f"_{name}")) for name in self._state}
+        return {name: _copied(value) for name, value in self._present().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from `state`; see `Optimizer`."""
-        _check_state(state, self.state_dict(), self._resized)
+        _check_state(state, self._present(), self._resized)
         rng = restore_rng(state["rng"])
         for name in self._state:
             setattr(self, f"_{name}", _copied(state[name]))
@@ -91,6 +86,15 @@ class Search:
         self._open = None
         self._is_asked = bool(state["is_asked"])
         self.generation = int(state["generation"])
+
+    def _present(self) -> dict[str, Any]:
+        """As `state_dict`, with the arrays of this search itself."""
+        return {
+            "algorithm": type(self).__name__,
+            "generation": self.generation,
+            "is_asked": self._is_asked,
+            "rng": self._rng.bit_generator.state,
+        } | {name: getattr(self, f"_{name}") for name in self._state}
 
     def _rows(self) -> Array:
         if self._open is None:
