@@ -19,6 +19,7 @@ COMMANDS = {
     "show": ("experiments.show", "what a run is and how far it came"),
     "merge": ("experiments.merge", "bring the records of a run together in its results.h5"),
     "plot": ("experiments.plot", "draw the learning curve of a run"),
+    "report": ("experiments.report", "a run as a web page: numbers, curves, settings"),
     "replay": ("experiments.replay", "a colony as a web page"),
     "champion": ("experiments.champion", "choose the best colony that a run has seen"),
     "analyse": ("experiments.analyse", "what a colony has learnt: ablations, other worlds, trails"),
@@ -26,7 +27,7 @@ COMMANDS = {
     "fetch-data": ("experiments.fetch_data", "download a data set of images"),
 }
 
-_STUDIES = ("ants", "nested", "champion")  # their runs stop in order, whenever a signal comes
+_STUDIES = ("ants", "nested", "champion", "analyse", "validate")  # their runs stop in order, whenever a signal comes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -6,14 +6,11 @@ The page is one file that needs nothing else, no network either: ants, food, phe
 from __future__ import annotations
 
 import base64
-import hashlib
 import html
 import json
 import math
-import re
 import sys
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +22,7 @@ from experiments.command import Parser, checked_path, guarded
 from experiments.config import AntsConfig
 from experiments.console import say
 from experiments.files import StorageError, write_text
+from experiments.pages import fill, policy, template
 from experiments.process import EXIT_DONE
 from experiments.provenance import collect_provenance, git_commit
 from experiments.recorded_episode import RecordedEpisode, record_episode
@@ -192,23 +190,14 @@ def make_page(episode: RecordedEpisode, description: Mapping[str, Any]) -> str:
     """
     packed = pack_episode(episode)
     header = json.dumps({**description, "arrays": packed.arrays})
-    style, script = _template("replay.css"), "".join(_template(name) for name in _SCRIPTS)
+    style, script = template("replay.css"), "".join(template(name) for name in _SCRIPTS)
     script = f'(() => {{\n"use strict";\n{script}}})();\n'
     parts = {
         "title": html.escape(f"{description['name']} · {description['summary']}"),
-        "policy": f"default-src 'none'; img-src data:; script-src {_digest(script)}; style-src {_digest(style)}; "
-        "base-uri 'none'; form-action 'none'",
+        "policy": policy(style, script),
         "style": style,
         "script": script,
         "header": header.replace("<", "\\u003c"),  # no text can end the element it is in
         "stream": base64.b64encode(packed.stream).decode(),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _template("replay.html"))
-
-
-def _template(name: str) -> str:
-    return resources.files("experiments").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _digest(content: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
+    return fill("replay.html", parts)
