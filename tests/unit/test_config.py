@@ -69,7 +69,7 @@ def test_every_setting_has_a_flag():
     assert {name for name, _ in leaves(AntsConfig())} <= known
 
 
-@pytest.mark.parametrize("name", ["quick.toml"])
+@pytest.mark.parametrize("name", ["quick.toml", "ants_published.toml"])
 def test_shipped_configs_are_valid(name):
     assert load_config(ROOT / "experiments" / "configs" / name, {}).generations >= 1
 

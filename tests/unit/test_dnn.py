@@ -21,6 +21,7 @@ from experiments.run_folder import RunFolder
 from experiments.settings import ConfigError, config_to_dict
 from experiments.study import estimate
 from optim.tasks import Task
+from tests.conftest import ROOT
 
 SMALL = ["--population", "8", "--generations", "3", "--batch", "16", "--test-every", "2", "--block", "4"]
 
@@ -257,6 +258,12 @@ def test_without_torch_a_study_leaves_gradient_descent_out_and_says_so(tmp_path,
     assert "left out: training by gradients needs torch" in out
     rows = (tmp_path / "runs" / "networks.md").read_text().splitlines()[2:]
     assert [row.split(" | ")[0] for row in rows] == ["| mlp"]
+
+
+@pytest.mark.parametrize("name", ["cnn_mnist.toml", "cnn_sigma1.toml"])
+def test_shipped_configs_show_every_image_of_mnist_once_to_a_thousand_members(name):
+    config = load_config(ROOT / "experiments" / "configs" / name, {})
+    assert (config.population, config.generations) == (1000, 60_000 // config.batch)
 
 
 @pytest.mark.parametrize("study", STUDIES)
