@@ -16,7 +16,7 @@ from experiments.run_folder import RunFolder
 from experiments.storage import read_tables, reading
 
 _NOTHING = np.empty(0)
-_LINES = ("-", "--", "-.", ":")
+_LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6.0, 1.0, 1.0, 1.0, 1.0, 1.0)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
