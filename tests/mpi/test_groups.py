@@ -49,7 +49,8 @@ if __name__ == "__main__":
     ("settings", "jobs"),
     [
         pytest.param("plain", ((5, 2, 3), (3, 1, 3), (3, 8, 2)), marks=pytest.mark.slow),
-        ("fragile", ((5, 2, 3), (3, 8, 2))),
+        ("fragile", ((5, 2, 3),)),
+        pytest.param("fragile", ((3, 8, 2),), marks=pytest.mark.slow),
     ],
 )
 def test_inner_loops_over_groups_of_ranks_give_the_result_of_one_process(start, tmp_path, settings, jobs):

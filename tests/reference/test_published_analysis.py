@@ -148,6 +148,7 @@ def drops(genome, brain, names, n_worlds):
     return food
 
 
+@pytest.mark.slow
 def test_what_the_best_published_colony_loses_without_pheromone_and_with_fewer_ants(published_genome):
     food = drops(
         *published_genome(1600, 30), ("intact", "no pheromone sense", "no pheromone deposit", "5", "reward"), 6

@@ -50,6 +50,7 @@ def test_published_colonies_forage_as_published(published_genome, name, engine, 
     assert 5 < ours[:, MEASURES.index("food")].std(ddof=1) < 16
 
 
+@pytest.mark.slow
 def test_the_best_published_colony_measures_the_same_on_both_engines(published_genome):
     genome, brain = published_genome(1600, 30)
     ours, expected = (scores(genome, dataclasses.replace(brain, engine=engine), 2) for engine in ("nest", "numba"))

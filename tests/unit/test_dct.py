@@ -197,7 +197,9 @@ def test_why_to_stop_and_how_it_looks_inside_is_what_the_other_optimizer_says():
     assert encoded.diagnostics() == {"spread": 0.0, "replaced": 0.0}
 
 
-@pytest.mark.parametrize(("method", "ratio"), [("cosyne", 0.2), ("de", 0.6), ("ga", 0.2)])
+@pytest.mark.parametrize(
+    ("method", "ratio"), [("cosyne", 0.2), ("de", 0.6), pytest.param("ga", 0.2, marks=pytest.mark.slow)]
+)
 def test_a_smooth_optimum_of_many_genes_is_found_sooner_with_few_coefficients(method, ratio):
     space = ParameterSpace((Block("w", 200, -1.0, 1.0),))
     goal = 0.8 * np.cos(np.pi * (np.arange(200) + 0.5) / 200)  # the second basis vector, 8 long

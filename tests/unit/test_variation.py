@@ -216,6 +216,7 @@ for search in (GeneticAlgorithm(space, GAConfig(n_parents=3), initial=start, see
 """
 
 
+@pytest.mark.slow
 def test_a_seed_gives_the_same_bits_on_every_machine_compiled_or_not(run_python):
     from tests.conftest import ROOT
 
