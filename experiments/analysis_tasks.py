@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from envs.config import ForagingConfig
@@ -141,7 +140,7 @@ def _snapshots(episode: RecordedEpisode) -> Tables:
     wanted = np.array(_SNAPSHOTS) * episode.n_ticks
     chosen = np.unique(np.abs(episode.pheromone_ticks[:, None] - wanted).argmin(axis=0))
     ticks = episode.pheromone_ticks[chosen]
-    food = np.stack([_food_at(episode, tick) for tick in ticks])
+    food = np.stack([episode.food_at(tick) for tick in ticks])
     return {
         "snapshots": {
             "tick": ticks,
@@ -157,12 +156,3 @@ def _snapshots(episode: RecordedEpisode) -> Tables:
             "is_wall": episode.objects == WALL,
         },
     }
-
-
-def _food_at(episode: RecordedEpisode, tick: int) -> NDArray[np.int64]:
-    """(height, width) units after so many ticks."""
-    food = episode.first_food.copy()
-    changes = episode.food_changes
-    is_past = changes.tick <= tick
-    food.flat[changes.patch[is_past]] = changes.units[is_past]  # in the order of the ticks: the last one stays
-    return food

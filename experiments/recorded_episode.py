@@ -50,6 +50,12 @@ class RecordedEpisode(NamedTuple):
         """Ticks that the episode took."""
         return len(self.obs)
 
+    def food_at(self, tick: int) -> NDArray[np.int64]:
+        """(height, width) units on the ground after so many ticks."""
+        food, is_past = self.first_food.copy(), self.food_changes.tick <= tick
+        food.flat[self.food_changes.patch[is_past]] = self.food_changes.units[is_past]  # the last change stays
+        return food
+
 
 def record_episode(genome: Array, config: AntsConfig, seeds: tuple[int, int]) -> RecordedEpisode:
     """Let a colony forage until the episode ends, and keep everything; the episode is that of `run_episode`.

@@ -88,8 +88,7 @@ def frame_at(episode: RecordedEpisode, seed: int, tick: int) -> NDArray[np.uint8
     assert state is not None  # it was reset
     for name in ("x", "y", "heading", "is_carrying"):
         getattr(state, name)[:] = getattr(episode, name)[tick]
-    is_past = episode.food_changes.tick <= tick
-    state.food.flat[episode.food_changes.patch[is_past]] = episode.food_changes.units[is_past]
+    state.food[:] = episode.food_at(tick)
     state.pheromone[:] = episode.pheromone[np.flatnonzero(episode.pheromone_ticks == tick)[0]]
     return render_frame(state, episode.config.env, Layers(hud=False))
 

@@ -63,6 +63,8 @@ def test_food_that_changes_is_food_that_is_picked_up(episode):
     assert picked + episode.first_food.sum() - episode.measures["food_placed"] == episode.measures["pick_ups"] > 0
     assert episode.obs[..., REWARD].sum() == episode.measures["pick_ups"]
     assert (np.diff(episode.food_changes.tick) >= 0).all()
+    np.testing.assert_array_equal(episode.food_at(0), episode.first_food)
+    np.testing.assert_array_equal(episode.food_at(episode.n_ticks), food)
 
 
 def test_pheromone_is_kept_whenever_it_was_updated(episode, config):
