@@ -38,12 +38,12 @@ from experiments.console import say
 from experiments.files import StorageError, write_text
 from experiments.process import EXIT_DONE, EXIT_STOPPED
 from experiments.program import run_program
+from experiments.recorded_episode import MAX_NEURON_STEPS, neuron_steps
 from experiments.settings import ConfigError, config_to_dict, describe, differing_fields
 from experiments.storage import Tables, check_schema, commit, read_json, read_tables, reading, write_json, write_tables
 from optim.evaluators import EvaluationStopped, MakeEvaluator
 from snn.params import ENGINES
 
-_MAX_NEURON_STEPS = 200_000_000  # of a recorded episode: about 3 GB while its spikes are collected
 _TABLES = ("variants", "episodes", "recorded", "fields", "snapshots", "arena")
 
 
@@ -120,13 +120,11 @@ def _write(path: Path, settings: Mapping[str, Any], tables: Tables) -> None:
 
 
 def _check_size(config: AntsConfig) -> None:
-    brain = config.brain
-    n_neurons = config.env.n_ants * (brain.n_inputs + brain.n_hidden + brain.n_outputs)
-    n_steps = n_neurons * config.env.n_ticks * brain.tick_ms / brain.resolution_ms
-    if n_steps > _MAX_NEURON_STEPS:
+    n_steps = neuron_steps(config)
+    if n_steps > MAX_NEURON_STEPS:
         raise ConfigError(
-            f"env.n_ants={config.env.n_ants} ants × env.n_ticks={config.env.n_ticks} ticks are {n_steps:,.0f} steps of "
-            f"neurons, more than the {_MAX_NEURON_STEPS:,} that can be recorded. Analyse a smaller or shorter colony."
+            f"env.n_ants={config.env.n_ants} ants × env.n_ticks={config.env.n_ticks} ticks are {n_steps:,} steps of "
+            f"neurons, more than the {MAX_NEURON_STEPS:,} that can be recorded. Analyse a smaller or shorter colony."
         )
 
 

@@ -14,11 +14,11 @@ from envs.types import DEPOSIT, FOOD_AHEAD, LEFT, MOVE, N_SENSORS, ON_NEST, REWA
 from envs.types import WALL_AHEAD as WALL
 from experiments.recorded_episode import RecordedEpisode
 from optim.base import Array
+from snn.decoding import MOTORS
 from snn.params import INPUT_LAG_MS
 from snn.spike_trains import SpikeTrains
 
 INPUTS = SENSORS[:N_SENSORS]
-MOTORS = ("move", "left", "right", "pheromone")
 # Columns of `behaviour`; all but the first are shares of ant-ticks.
 BEHAVIOUR = ("pick_ups", "move", "left", "right", "straight", "drop", "on_nest", "sees_wall", "sees_food")
 # Columns of `deposits`: an ant may be in several of these situations at once.

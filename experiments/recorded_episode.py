@@ -15,6 +15,8 @@ from optim.base import Array
 from snn import AntColonyBrain, decode
 from snn.spike_trains import SpikeTrains
 
+MAX_NEURON_STEPS = 200_000_000  # that can be recorded: 142 published ants for 2,000 ticks, 3 to 4.5 GB at the peak
+
 
 class FoodChanges(NamedTuple):
     """When the food on a patch changed, and to how many units; in the order of the ticks."""
@@ -55,6 +57,13 @@ class RecordedEpisode(NamedTuple):
         food, is_past = self.first_food.copy(), self.food_changes.tick <= tick
         food.flat[self.food_changes.patch[is_past]] = self.food_changes.units[is_past]  # the last change stays
         return food
+
+
+def neuron_steps(config: AntsConfig) -> int:
+    """Steps of all neurons of a colony in an episode of full length, which `MAX_NEURON_STEPS` bounds."""
+    world, brain = config.env, config.brain
+    n_neurons = brain.n_inputs + brain.n_hidden + brain.n_outputs
+    return world.n_ants * n_neurons * world.n_ticks * round(brain.tick_ms / brain.resolution_ms)
 
 
 def record_episode(genome: Array, config: AntsConfig, seeds: tuple[int, int]) -> RecordedEpisode:

@@ -25,18 +25,17 @@ from experiments.files import StorageError, write_text
 from experiments.pages import fill, policy, template
 from experiments.process import EXIT_DONE
 from experiments.provenance import collect_provenance, git_commit
-from experiments.recorded_episode import RecordedEpisode, record_episode
+from experiments.recorded_episode import MAX_NEURON_STEPS, RecordedEpisode, neuron_steps, record_episode
 from experiments.replay_data import pack_episode
 from experiments.rollout import task_seeds
 from experiments.settings import ConfigError
 from optim.tasks import Task
 from snn import decode
+from snn.decoding import MOTORS
 from snn.params import ENGINES, INPUT_LAG_MS
 
-MAX_NEURON_STEPS = 200_000_000  # 142 published ants for 2,000 ticks: 4.5 GB at the peak, a page of 6 MB
 MAX_FIELD_PATCHES = 60_000_000  # of all pheromone fields together: 240 MB
 _SCRIPTS = ("replay_episode.js", "replay_arena.js", "replay_charts.js", "replay_panel.js", "replay_app.js")
-_MOTORS = ("move", "left", "right", "pheromone")
 _INTERRUPTED = 130
 
 
@@ -109,7 +108,7 @@ def check_size(config: AntsConfig) -> None:
         (f"{world.n_ants:,} ants × {n_neurons} neurons × {n_steps:,} steps", MAX_NEURON_STEPS),
         (f"{n_fields:,} pheromone fields × {world.width:,} × {world.height:,} patches", MAX_FIELD_PATCHES),
     )
-    totals = (world.n_ants * n_neurons * n_steps, n_fields * world.width * world.height)
+    totals = (neuron_steps(config), n_fields * world.width * world.height)
     for total, (factors, most) in zip(totals, sizes, strict=True):
         if total > most:
             raise ConfigError(
@@ -147,7 +146,7 @@ def describe(colony: Colony, episode: RecordedEpisode, row: int | None, k: int, 
             "input_lag_ms": INPUT_LAG_MS,
             "has_startup_transient": config.brain.has_startup_transient,
             "sensors": SENSORS[:N_SENSORS],
-            "motors": _MOTORS,
+            "motors": MOTORS,
         },
         "colours": {
             "ground": render.GROUND,

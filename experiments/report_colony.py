@@ -22,12 +22,12 @@ from experiments.rollout import task_seeds
 from experiments.settings import ConfigError
 from optim.tasks import Task
 from snn import decode
+from snn.decoding import MOTORS
 
 _SHOWN = (0.05, 0.3, 0.65, 1.0)  # of the episode
 _RASTER_TICKS = 30
 _BEFORE = 8  # of these, before the ant picks up its first food
 _MOST_HIDDEN = 40  # neurons of the raster
-_MOTORS = ("move", "left", "right", "pheromone")
 
 
 def colony_section(run: Path, data: RunData) -> str:
@@ -153,7 +153,7 @@ def _raster(episode: RecordedEpisode, ant: int) -> str:
     carries = episode.is_carrying[:, ant]
     first = max(int(carries.argmax()) - _BEFORE, 0)
     last = min(first + _RASTER_TICKS, episode.n_ticks)
-    labels = {"input": [words(name) for name in SENSORS[:N_SENSORS]], "output": list(_MOTORS)}
+    labels = {"input": [words(name) for name in SENSORS[:N_SENSORS]], "output": list(MOTORS)}
     rows: list[Train] = []
     left_out = 0
     for kind in ("input", "hidden", "output"):

@@ -24,7 +24,7 @@ from experiments.report_html import (
     without_places,
     words,
 )
-from experiments.settings import leaves
+from experiments.settings import as_lists, leaves
 
 _MOST_ROWS = 25  # kinds of failures
 _MOST_COLUMNS = 200  # generations, or groups of them, that a distribution shows
@@ -226,7 +226,7 @@ def settings(data: RunData) -> str:
     rows = [
         [name, _plain(value), _plain(data.defaults[name]) if name in data.defaults else NONE]
         for name, value in chosen.items()
-        if name not in data.defaults or _as_lists(data.defaults[name]) != _as_lists(value)
+        if name not in data.defaults or as_lists(data.defaults[name]) != as_lists(value)
     ]
     parts = (
         [table(["setting", "here", data.compared], rows)]
@@ -286,8 +286,4 @@ def _most(values: Array) -> float:
 
 def _plain(value: Any) -> str:
     """A setting as in its file."""
-    return str(value).lower() if isinstance(value, bool) else str(_as_lists(value))
-
-
-def _as_lists(value: Any) -> Any:
-    return [_as_lists(item) for item in value] if isinstance(value, list | tuple) else value
+    return str(value).lower() if isinstance(value, bool) else str(as_lists(value))

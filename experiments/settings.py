@@ -155,8 +155,8 @@ def differing_fields(old: Any, new: Any) -> dict[str, tuple[Any, Any]]:
     old, new : configs or nested plain values; lists and tuples of equal items are equal
     """
     old, new = (config_to_dict(side) if isinstance(side, RunConfig) else side for side in (old, new))
-    new_values = {name: _plain(value) for name, value in leaves(new)}
-    old_values = {name: _plain(value) for name, value in leaves(old) if name in new_values and name not in RESUMABLE}
+    new_values = {name: as_lists(value) for name, value in leaves(new)}
+    old_values = {name: as_lists(value) for name, value in leaves(old) if name in new_values and name not in RESUMABLE}
     return {name: (value, new_values[name]) for name, value in old_values.items() if value != new_values[name]}
 
 
@@ -199,8 +199,9 @@ def fill(default: Any, settings: Mapping[str, Any], prefix: str = "") -> Any:
         raise ConfigError(str(error)) from None
 
 
-def _plain(value: Any) -> Any:
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+def as_lists(value: Any) -> Any:
+    """A value of a setting as a file gives it back: tuples, also inside of others, are lists."""
+    return [as_lists(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

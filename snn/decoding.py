@@ -7,7 +7,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 # Output neurons in genome order.
-MOVE, LEFT, RIGHT, PHEROMONE = range(4)
+MOTORS = ("move", "left", "right", "pheromone")
+MOVE, LEFT, RIGHT, PHEROMONE = range(len(MOTORS))
 TURN_STRAIGHT, TURN_LEFT, TURN_RIGHT = range(3)
 
 
